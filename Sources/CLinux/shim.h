@@ -1,0 +1,23 @@
+// What the Glibc module of Swift leaves out: statx, fallocate, RWF flags, O_DIRECT. Headers only.
+// See CLibURing/shim.h for why __USE_XOPEN is hidden while <sys/select.h> is read.
+#ifndef IOENGINE_CLINUX_H
+#define IOENGINE_CLINUX_H
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <features.h>
+#undef __USE_XOPEN
+#include <sys/select.h>
+#define __USE_XOPEN 1
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include <linux/stat.h>
+
+// The C library's statx under another name: Swift imports the struct of that name and hides the
+// function behind it.
+int linux_statx(int directory, const char *path, int flags, unsigned mask, struct statx *answer)
+    __asm__("statx");
+#endif

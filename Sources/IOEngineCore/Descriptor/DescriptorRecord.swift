@@ -1,0 +1,96 @@
+/// What one loop keeps about one descriptor number.
+@frozen @usableFromInline
+struct DescriptorRecord {
+    /// Events of it that the loop has accepted and not handed back.
+    @usableFromInline var inFlight: Int32 = 0
+    /// Of these, those that go by the descriptor object which the record belongs to.
+    @usableFromInline var objectInFlight: Int32 = 0
+    /// Where the driver registered it, or -1.
+    @usableFromInline var registeredIndex: Int32 = -1
+    /// A failed sync on a plain descriptor; 0: none.
+    @usableFromInline var syncErrno: Int32 = 0
+    /// Whose facts these are: an ``IODescriptor``'s identity, or 0 for a plain number.
+    @usableFromInline var identity: UInt64 = 0
+    @usableFromInline var isKnown = false
+    /// What reads, writes and allocates are refused with, if they are; `.kernel`: nothing.
+    @usableFromInline var refusal: IOError.Reason = .kernel
+    /// O_APPEND: writes are never split or continued.
+    @usableFromInline var isAppending = false
+    @usableFromInline var isRegular = false
+
+    /// Device and inode, by which a reused number is recognised.
+    @usableFromInline var device: UInt64 = 0
+    @usableFromInline var inode: UInt64 = 0
+
+    @usableFromInline init() {}
+
+    /// Takes over what is known of a file, and forgets what belonged to the file before.
+    mutating func adopt(_ facts: IODescriptorFacts, identity: UInt64) {
+        self.identity = identity
+        isKnown = true
+        isAppending = facts.isAppending
+        isRegular = facts.kind == .regular
+        device = facts.device
+        inode = facts.inode
+        syncErrno = 0
+        if facts.kind == .directory {
+            refusal = .isDirectory
+        } else if !facts.isSeekable {
+            refusal = .notSeekable
+        } else {
+            refusal = .kernel
+        }
+    }
+}
+
+/// A loop's records by descriptor number, in pages, so that a high number costs little memory.
+///
+/// Owns all of it. A record never moves, so slots keep pointers to theirs.
+@safe @frozen @usableFromInline
+struct DescriptorTable: ~Copyable {
+    /// Numbers in one page.
+    @inlinable static var pageSize: Int { 256 }
+    /// 2^20 numbers, the default of fs.nr_open; more pages are added when a number needs them.
+    @usableFromInline var pages: UnsafeMutableBufferPointer<UnsafeMutablePointer<DescriptorRecord>?>
+
+    @usableFromInline
+    init() {
+        unsafe pages = .allocate(capacity: 16)
+        unsafe pages.initialize(repeating: nil)
+    }
+
+    @usableFromInline
+    deinit {
+        for i in unsafe pages.indices { unsafe pages[i]?.deallocate() }
+        unsafe pages.deallocate()
+    }
+
+    /// The record of a number that was seen before. `number` is not negative.
+    @inlinable @inline(__always)
+    func find(_ number: Int32) -> UnsafeMutablePointer<DescriptorRecord>? {
+        let page = Int(number) / DescriptorTable.pageSize
+        guard unsafe page < pages.count, let records = unsafe pages[page] else { return nil }
+        return unsafe records + Int(number) % DescriptorTable.pageSize
+    }
+
+    /// The record of a number, made if there is none.
+    @usableFromInline
+    mutating func findOrMake(_ number: Int32) -> UnsafeMutablePointer<DescriptorRecord> {
+        if let record = unsafe find(number) { return unsafe record }
+        let page = Int(number) / DescriptorTable.pageSize
+        if unsafe page >= pages.count {
+            let larger = unsafe UnsafeMutableBufferPointer<
+                UnsafeMutablePointer<DescriptorRecord>?
+            >.allocate(capacity: max(page + 1, pages.count * 2))
+            unsafe larger.initialize(repeating: nil)
+            for i in unsafe pages.indices { unsafe larger[i] = pages[i] }
+            unsafe pages.deallocate()
+            unsafe pages = larger
+        }
+        let records = UnsafeMutablePointer<DescriptorRecord>.allocate(
+            capacity: DescriptorTable.pageSize)
+        unsafe records.initialize(repeating: DescriptorRecord(), count: DescriptorTable.pageSize)
+        unsafe pages[page] = unsafe records
+        return unsafe records + Int(number) % DescriptorTable.pageSize
+    }
+}

@@ -1,0 +1,119 @@
+internal import Glibc
+internal import Synchronization
+public import SystemPackage
+
+/// An open file that the engine knows and owns.
+///
+/// Events that use it hold it, so its number cannot be closed, and given to another file, under an IO.
+/// It may be used from several loops and threads. Dropping the last reference closes it.
+///
+/// A plain `FileDescriptor` works in every call too. The loop then keeps what it learnt by number;
+/// tell it with ``IOLoop/forget(_:)`` when you close the number.
+public final class IODescriptor: Sendable {
+    /// The number. Do not close it.
+    public let rawValue: Int32
+    /// What the kernel said about the file when it was opened.
+    public let facts: IODescriptorFacts
+    /// Tells two descriptors apart that had the same number one after the other; never 0.
+    @usableFromInline let identity: UInt64
+    /// How many loops have events of it in flight, and the two bits below.
+    private let state = Atomic<UInt64>(0)
+    private let syncErrno = Atomic<Int32>(0)
+
+    private static let closing: UInt64 = 1 << 63
+    private static let closed: UInt64 = 1 << 62
+    private static let identities = Atomic<UInt64>(1)
+
+    /// Takes over an open descriptor; it is closed with this object. Throws EBADF for a number that is
+    /// not open.
+    public init(adopting descriptor: FileDescriptor) throws(IOError) {
+        rawValue = descriptor.rawValue
+        do {
+            facts = try IODescriptorFacts(of: descriptor.rawValue)
+        } catch {
+            throw IOError(operation: .open, descriptor: descriptor.rawValue, errno: error)
+        }
+        identity = Self.identities.add(1, ordering: .relaxed).newValue
+    }
+
+    /// For drivers whose descriptors the kernel does not know: nothing is asked of the kernel and
+    /// nothing is closed.
+    public init(simulated number: Int32, facts: IODescriptorFacts) {
+        rawValue = number
+        self.facts = facts
+        identity = Self.identities.add(1, ordering: .relaxed).newValue
+        state.store(Self.closed, ordering: .relaxed)
+    }
+
+    deinit {
+        if state.load(ordering: .acquiring) & (Self.closing | Self.closed) == 0 {
+            _ = Glibc.close(rawValue)
+        }
+    }
+
+    /// Events hold the object, so this is the number it was made from, still open.
+    public var fileDescriptor: FileDescriptor { FileDescriptor(rawValue: rawValue) }
+
+    /// Whether ``close()`` was called. Events submitted from then on are answered with EBADF.
+    public var isClosed: Bool { state.load(ordering: .acquiring) & Self.closing != 0 }
+
+    /// Closes the file: at once if no event of it is in flight, else when the last one has settled.
+    ///
+    /// - Returns: Whether it is closed already. Throws EBADF when it was closed before, or what
+    ///   `close(2)` answered.
+    @discardableResult
+    public func close() throws(IOError) -> Bool {
+        let before = state.bitwiseOr(Self.closing, ordering: .acquiringAndReleasing).oldValue
+        if before & Self.closing != 0 {
+            throw IOError(
+                operation: .close, descriptor: rawValue, errno: .badFileDescriptor,
+                advice: "the descriptor was closed before; close it once")
+        }
+        if before & ~(Self.closing | Self.closed) != 0 { return false }
+        if finishClosing() < 0 {
+            throw IOError(operation: .close, descriptor: rawValue, errno: Errno(rawValue: errno))
+        }
+        return true
+    }
+
+    /// Calls `close(2)` once, whoever comes first.
+    private func finishClosing() -> Int32 {
+        let before = state.bitwiseOr(Self.closed, ordering: .acquiringAndReleasing).oldValue
+        return before & Self.closed == 0 ? Glibc.close(rawValue) : 0
+    }
+
+    /// A loop has its first event in flight. False: it is closed.
+    func hold() -> Bool {
+        var seen = state.load(ordering: .relaxed)
+        while seen & Self.closing == 0 {
+            let (exchanged, original) = state.weakCompareExchange(
+                expected: seen, desired: seen + 1, ordering: .acquiringAndReleasing)
+            if exchanged { return true }
+            seen = original
+        }
+        return false
+    }
+
+    /// A loop has no event in flight any more.
+    func release() {
+        let after = state.subtract(1, ordering: .acquiringAndReleasing).newValue
+        if after & Self.closing != 0, after & ~(Self.closing | Self.closed) == 0 {
+            _ = finishClosing()
+        }
+    }
+
+    /// The first EIO, ENOSPC or EDQUOT that a sync answered. Data written before that sync may be
+    /// lost although a later sync would succeed, so later syncs answer this until it is cleared.
+    public var syncError: Errno? {
+        let number = syncErrno.load(ordering: .acquiring)
+        return number == 0 ? nil : Errno(rawValue: number)
+    }
+
+    /// Says that the lost data was written again or is not needed.
+    public func clearSyncError() { syncErrno.store(0, ordering: .releasing) }
+
+    func setSyncError(_ errno: Int32) {
+        _ = syncErrno.compareExchange(
+            expected: 0, desired: errno, ordering: .acquiringAndReleasing)
+    }
+}

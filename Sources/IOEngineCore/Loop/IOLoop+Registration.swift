@@ -1,0 +1,97 @@
+public import SystemPackage
+
+extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
+    /// Registers a pool's memory with the driver, so that the kernel need not pin it for each IO.
+    ///
+    /// One pool at a time: a second takes the place of the first, which is refused (EBUSY) while
+    /// anything is in flight. Without registration everything works the same, a little slower; the
+    /// answer says why. Honoured by io_uring.
+    public mutating func register(_ pool: IOBufferPool) -> IORegistration {
+        unsafe core.pointee.register(pool)
+    }
+
+    /// Registers a descriptor with the driver, so that the kernel need not look it up for each IO.
+    ///
+    /// It stays registered until ``unregister(_:)``, ``forget(_:)`` or the loop's end; io_uring keeps
+    /// the file open for as long. Without registration everything works the same, a little slower.
+    public mutating func register(_ descriptor: IODescriptor) -> IORegistration {
+        unsafe core.pointee.register(descriptor.rawValue, descriptor)
+    }
+
+    /// The same for a plain descriptor. Tell the loop with ``forget(_:)`` when you close it.
+    public mutating func register(_ descriptor: FileDescriptor) -> IORegistration {
+        unsafe core.pointee.register(descriptor.rawValue, nil)
+    }
+
+    /// Ends a descriptor's registration. False: events of it are in flight, nothing happened.
+    @discardableResult
+    public mutating func unregister(_ descriptor: IODescriptor) -> Bool {
+        unsafe core.pointee.forget(descriptor.rawValue, onlyRegistration: true)
+    }
+
+    /// Drops what the loop knows of a descriptor number, its registration and a failed sync included.
+    /// Call it when you close a plain descriptor. False: events of it are in flight, nothing happened.
+    @discardableResult
+    public mutating func forget(_ descriptor: FileDescriptor) -> Bool {
+        unsafe core.pointee.forget(descriptor.rawValue, onlyRegistration: false)
+    }
+
+    /// Says that what an earlier, failed sync of this plain descriptor lost was written again or is
+    /// not needed. See ``IODescriptor/clearSyncError()``.
+    public mutating func clearSyncError(_ descriptor: FileDescriptor) {
+        guard descriptor.rawValue >= 0,
+            let record = unsafe core.pointee.table.find(descriptor.rawValue)
+        else { return }
+        unsafe record.pointee.syncErrno = 0
+    }
+}
+
+extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
+    mutating func register(_ pool: IOBufferPool) -> IORegistration {
+        let address = unsafe UInt(bitPattern: Unmanaged.passUnretained(pool.storage).toOpaque())
+        if address == registeredPool { return .registered(index: 0) }
+        if registeredStorage != nil {
+            guard inFlight == 0 else {
+                return .unavailable(errno: Errno.resourceBusy.rawValue)
+            }
+            _ = unsafe driver.register(regions: [])
+            registeredStorage = nil
+            registeredPool = 0
+        }
+        let answer = unsafe driver.register(regions: pool.storage.regions)
+        if case .registered = answer {
+            registeredStorage = pool.storage
+            registeredPool = address
+        }
+        return answer
+    }
+
+    mutating func register(_ number: Int32, _ object: IODescriptor?) -> IORegistration {
+        guard number >= 0, object?.isClosed != true else {
+            return .unavailable(errno: Errno.badFileDescriptor.rawValue)
+        }
+        let record = unsafe table.findOrMake(number)
+        let identity = object?.identity ?? 0
+        if unsafe !record.pointee.isKnown || record.pointee.identity != identity {
+            if unsafe record.pointee.inFlight > 0 {
+                return .unavailable(errno: Errno.resourceBusy.rawValue)
+            }
+            guard unsafe learn(number, object, record) else {
+                return .unavailable(errno: Errno.badFileDescriptor.rawValue)
+            }
+        }
+        let known = unsafe record.pointee.registeredIndex
+        if known >= 0 { return .registered(index: known) }
+        let answer = driver.register(descriptor: number)
+        if case .registered(let index) = answer { unsafe record.pointee.registeredIndex = index }
+        return answer
+    }
+
+    mutating func forget(_ number: Int32, onlyRegistration: Bool) -> Bool {
+        guard number >= 0, let record = unsafe table.find(number) else { return true }
+        if unsafe record.pointee.inFlight > 0 { return false }
+        unsafe endRegistration(record)
+        if !onlyRegistration { unsafe record.pointee = DescriptorRecord() }
+        return true
+    }
+}

@@ -1,0 +1,106 @@
+extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
+    /// Hands an event to the engine. It reaches the kernel with the next ``wait(minimum:deadline:)``
+    /// or ``run(minimum:deadline:)``.
+    ///
+    /// - Returns: `accepted` with a ticket, `full` with the event when as many events as the depth
+    ///   allows are in flight, or `closed` with the event while the loop drains. Everything else that
+    ///   may be wrong with the event arrives as its result.
+    @inlinable
+    public mutating func submit(_ event: consuming IOEvent<Callback>) -> IOSubmission<Callback> {
+        unsafe core.pointee.submit(event)
+    }
+
+    /// The next finished event, or nil when there is none without a system call.
+    ///
+    /// Its slot is free when this returns, so one submission finds room. Its callback is not called.
+    @inlinable
+    public mutating func next() -> IOEvent<Callback>? {
+        unsafe core.pointee.next()
+    }
+
+    /// Hands what was submitted to the kernel and waits.
+    ///
+    /// - Parameters:
+    ///   - minimum: Events to wait for; 0: only hand over. A goal: fewer may be finished when it
+    ///     returns, because parts of events and wake-ups count too, so look and wait again. Never
+    ///     more than are in flight.
+    ///   - deadline: On the driver's clock (``now``); nil: none. With nothing in flight, this waits
+    ///     for the deadline or the waker; without a deadline it returns at once.
+    @inlinable
+    public mutating func wait(minimum: Int = 1, deadline: IOInstant? = nil) -> IOWaitOutcome {
+        unsafe core.pointee.wait(minimum: minimum, deadline: deadline)
+    }
+
+    /// Hands what was submitted to the kernel, waits until at least `minimum` events are finished,
+    /// and calls the callback of each that is. Callbacks may submit again.
+    ///
+    /// - Parameters:
+    ///   - minimum: Events to finish, unless fewer are in flight; 0: those finished already.
+    ///   - deadline: On the driver's clock; nil: none.
+    /// - Returns: How many callbacks ran, and how the last wait ended. Returns early when woken.
+    @inlinable @discardableResult
+    public mutating func run(minimum: Int = 1, deadline: IOInstant? = nil) -> IORun {
+        // A callback submits through this pointer, never through `self`: no access overlaps.
+        let core = unsafe self.core
+        let submitter = unsafe IOSubmitter<Callback>(target: UnsafeMutableRawPointer(core)) {
+            target, event in
+            unsafe target.assumingMemoryBound(to: LoopCore<Callback, Driver>.self).pointee
+                .submit(event)
+        }
+        // Callbacks that submit what is refused at once would otherwise go on for ever.
+        let most = unsafe max(minimum, 2 &* core.pointee.depth)
+        var run = IORun(completed: 0, outcome: .ready)
+        repeat {
+            run.outcome = unsafe core.pointee.wait(
+                minimum: minimum &- run.completed, deadline: deadline)
+            let before = run.completed
+            while run.completed < most, let event = unsafe core.pointee.next() {
+                run.completed &+= 1
+                if unsafe core.pointee.latencies == nil {
+                    event.complete(submitter)
+                } else {
+                    let start = unsafe core.pointee.driver.now()
+                    event.complete(submitter)
+                    unsafe core.pointee.noteCallback(since: start)
+                }
+            }
+            if run.completed == before { break }
+        } while unsafe run.outcome == .ready && run.completed < minimum
+            && core.pointee.inFlight > 0
+        return run
+    }
+
+    /// Takes no more events, waits until nothing is in flight, and calls every callback. Afterwards
+    /// the loop takes events again. Cost: as long as the slowest request in flight.
+    @inlinable
+    public mutating func drain() {
+        unsafe core.pointee.isClosed = true
+        unsafe core.pointee.settleAll()
+        unsafe core.pointee.isClosed = false
+    }
+}
+
+/// What one ``IOLoop/run(minimum:deadline:)`` did.
+@frozen
+public struct IORun: Equatable, Sendable {
+    /// Callbacks called.
+    public var completed: Int
+    /// How the last wait ended.
+    public var outcome: IOWaitOutcome
+
+    @inlinable
+    init(completed: Int, outcome: IOWaitOutcome) {
+        self.completed = completed
+        self.outcome = outcome
+    }
+}
+
+extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
+    @usableFromInline
+    mutating func noteCallback(since start: IOInstant) {
+        let took = driver.now().nanoseconds(since: start)
+        if took > statistics.longestCallbackNanoseconds {
+            statistics.longestCallbackNanoseconds = took
+        }
+    }
+}

@@ -1,0 +1,72 @@
+public import SystemPackage
+
+/// Drives one driver on the caller's own thread: events go in, finished events come out.
+///
+/// No threads, no locks, and after set-up no allocation. All policy lives here, the same for each
+/// driver: short transfers continue, events larger than one request are split, EINTR and EAGAIN are
+/// retried within bounds, bad input gets an error that helps, and every accepted event comes back
+/// exactly once.
+///
+/// A loop belongs to the thread that made it, which must live as long as the loop (a pthread or the
+/// main thread, not one of Swift's or Dispatch's pool: requests die with the thread that submitted
+/// them). Using it from another thread is a precondition failure.
+///
+/// There are two ways to use it. Pull finished events, with the loop free between two calls:
+///
+/// ```swift
+/// while let event = loop.next() { … }
+/// ```
+///
+/// Or give each event a callback and let ``run(minimum:deadline:)`` call it.
+///
+/// When the loop ends it waits for everything in flight and runs the callbacks. For use from several
+/// threads there is a context instead.
+@safe
+public struct IOLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>: ~Copyable {
+    /// Allocated in `init`, freed in `deinit`; its address stays, and only this thread uses it.
+    @usableFromInline let core: UnsafeMutablePointer<LoopCore<Callback, Driver>>
+
+    /// - Parameters:
+    ///   - depth: Events in flight at most: 1 to 65,536, and not more than the driver's own depth.
+    ///     A slot costs about 250 bytes.
+    ///   - driver: Made on this thread.
+    ///   - recordsLatencies: Keep a histogram; costs two looks at the clock an event, and 70 KB.
+    ///
+    /// Throws EINVAL for a depth out of range.
+    @inlinable
+    public init(depth: Int, driver: consuming Driver, recordsLatencies: Bool = false) throws(IOError) {
+        try self.init(
+            depth: depth, driver: driver, recordsLatencies: recordsLatencies, firstGeneration: 0)
+    }
+
+    /// - Parameter firstGeneration: Lets tests begin shortly before the counter wraps.
+    @inlinable
+    package init(
+        depth: Int, driver: consuming Driver, recordsLatencies: Bool, firstGeneration: UInt32
+    ) throws(IOError) {
+        let capabilities = driver.capabilities
+        let largest = min(capabilities.depth, Int(IOToken.largestSlot) + 1)
+        guard depth >= 1, depth <= largest else {
+            throw IOError(
+                operation: .setUp, errno: .invalidArgument,
+                advice: "a queue depth of \(depth) is out of range; "
+                    + "use 1 to \(largest), which is what the driver \(capabilities.name) was made for")
+        }
+        unsafe core = .allocate(capacity: 1)
+        unsafe core.initialize(
+            to: LoopCore(
+                depth: depth, driver: driver, capabilities: capabilities,
+                recordsLatencies: recordsLatencies, firstGeneration: firstGeneration))
+    }
+
+    @inlinable
+    deinit {
+        unsafe core.pointee.isClosed = true
+        unsafe core.pointee.settleAll()
+        unsafe core.deinitialize(count: 1)
+        unsafe core.deallocate()
+    }
+}
+
+@available(*, unavailable)
+extension IOLoop: Sendable where Callback: ~Copyable, Driver: ~Copyable {}

@@ -1,0 +1,31 @@
+/// What a loop counts. Plain numbers, never reset; take the difference of two for an interval.
+@frozen
+public struct IOStatistics: Equatable, Sendable {
+    /// Events accepted.
+    public var submitted: UInt64 = 0
+    /// Events handed over: through a callback or ``IOLoop/next()``.
+    public var completed: UInt64 = 0
+    /// Of these, failures.
+    public var failed: UInt64 = 0
+    public var bytesRead: UInt64 = 0
+    public var bytesWritten: UInt64 = 0
+    /// Short transfers that were continued, and parts after the first of events too large for one
+    /// request.
+    public var continuations: UInt64 = 0
+    /// Short transfers as the driver reported them, the end of a file included.
+    public var shortTransfers: UInt64 = 0
+    /// Requests sent again after EINTR or EAGAIN.
+    public var retries: UInt64 = 0
+    /// Completions that belonged to no request in flight, and were dropped.
+    public var staleCompletions: UInt64 = 0
+    /// How often the driver had no room for a request.
+    public var fullQueues: UInt64 = 0
+    /// The most events in flight at once.
+    public var largestInFlight: Int = 0
+    /// System calls the driver made.
+    public var systemCalls: UInt64 = 0
+    /// The longest a callback took, in nanoseconds; 0 unless latencies are recorded.
+    public var longestCallbackNanoseconds: Int64 = 0
+
+    @usableFromInline init() {}
+}

@@ -1,0 +1,318 @@
+internal import BasicContainers
+internal import SystemPackage
+
+extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
+    /// Takes an event in and stages its first request. What is wrong with it arrives through its
+    /// hand-over, never from here.
+    @inlinable
+    mutating func submit(_ event: consuming IOEvent<Callback>) -> IOSubmission<Callback> {
+        assert(thread == ThreadIdentity.current, "a loop belongs to the thread that made it")
+        if isClosed { return .closed(event) }
+        guard freeCount > 0 else { return .full(event) }
+        freeCount &-= 1
+        let number = unsafe free[freeCount]
+        let slot = unsafe slots + Int(number)
+        let stored = unsafe events + Int(number)
+        unsafe stored.initialize(to: event)
+        statistics.submitted &+= 1
+        if inFlight > statistics.largestInFlight { statistics.largestInFlight = inFlight }
+        if latencies != nil { unsafe slot.pointee.submittedAt = driver.now().nanoseconds }
+        unsafe slot.pointee.acceptedGeneration = slot.pointee.generation &+ 1
+        unsafe slot.pointee.mayBlock = false
+        let failure = unsafe admit(stored, slot)
+        if failure.isNone {
+            stage(number)
+        } else {
+            refuse(number, failure)
+        }
+        return unsafe .accepted(
+            IOTicket(rawValue: UInt64(slot.pointee.acceptedGeneration) << 32 | UInt64(number)))
+    }
+
+    /// Checks the event and enters it into its descriptor's record. A failure touches neither file
+    /// nor record.
+    @inlinable @inline(__always)
+    mutating func admit(
+        _ event: UnsafeMutablePointer<IOEvent<Callback>>, _ slot: UnsafeMutablePointer<LoopSlot>
+    ) -> IOFailure {
+        unsafe event.pointee.failure = .none
+        unsafe slot.pointee.record = nil
+        unsafe slot.pointee.holdsObject = false
+        let action = unsafe event.pointee.action
+        guard unsafe (action == .read || action == .write)
+            && event.pointee.shortTransfers == .continues && event.pointee.flags.isEmpty
+        else { return unsafe admitOther(event, slot) }
+        unsafe slot.pointee.machine.accept(
+            action == .write ? [.transfer, .write] : .transfer)
+        let failure = unsafe checkRange(event)
+        if !failure.isNone { return failure }
+        return unsafe enter(event, slot)
+    }
+
+    /// Offset, length and range of a transfer with one buffer.
+    @inlinable @inline(__always)
+    func checkRange(_ event: UnsafeMutablePointer<IOEvent<Callback>>) -> IOFailure {
+        let isRead = unsafe event.pointee.action == .read
+        let limit = unsafe isRead ? event.pointee.buffer.capacity : event.pointee.buffer.count
+        let done = unsafe event.pointee.transferred
+        if unsafe event.pointee.movesWholeBuffer && done == 0 {
+            unsafe event.pointee.wantedLength = limit
+        }
+        let length = unsafe event.pointee.length
+        let start = unsafe event.pointee.rangeStart
+        let offset = unsafe event.pointee.offset
+        // All in one: the expected case takes these few comparisons.
+        if offset >= 0, done < length, start >= 0, length <= limit &- start,
+            offset <= Int64.max &- Int64(length),
+            unsafe start == 0 || !isRead || start <= event.pointee.buffer.count
+        {
+            return .none
+        }
+        return unsafe describeRange(event, limit: limit)
+    }
+
+    /// Which of the conditions in `checkRange` failed.
+    @usableFromInline
+    func describeRange(
+        _ event: UnsafeMutablePointer<IOEvent<Callback>>, limit: Int
+    ) -> IOFailure {
+        func invalid(_ reason: IOError.Reason) -> IOFailure {
+            IOFailure(errno: Errnos.invalidArgument, reason: reason)
+        }
+        let length = unsafe event.pointee.length
+        let start = unsafe event.pointee.rangeStart
+        if unsafe event.pointee.offset < 0 { return invalid(.negativeOffset) }
+        if length <= 0 { return invalid(.zeroLength) }
+        if unsafe event.pointee.transferred >= length { return invalid(.alreadyDone) }
+        let capacity = unsafe event.pointee.buffer.capacity
+        if unsafe event.pointee.vectored == nil {
+            if start < 0 || length > capacity - start { return invalid(.rangeBeyondBuffer) }
+            if unsafe length > limit - start
+                || (event.pointee.action == .read && start > event.pointee.buffer.count)
+            {
+                return invalid(.rangeBeyondValidBytes)
+            }
+        }
+        return invalid(.offsetTooLarge)
+    }
+
+    /// Events off the common path: vectored, with flags, handed over short, or without bytes.
+    @usableFromInline
+    mutating func admitOther(
+        _ event: UnsafeMutablePointer<IOEvent<Callback>>, _ slot: UnsafeMutablePointer<LoopSlot>
+    ) -> IOFailure {
+        let action = unsafe event.pointee.action
+        var traits: EventStateMachine.Traits = []
+        if action.isTransfer {
+            traits.insert(.transfer)
+            if action.isWrite { traits.insert(.write) }
+            if unsafe event.pointee.shortTransfers == .handsOver { traits.insert(.handsOver) }
+            if unsafe event.pointee.flags.contains(.noWait) { traits.insert(.noWait) }
+            if unsafe action.isWrite && !event.pointee.flags.isDisjoint(with: [.append, .atomic]) {
+                traits.insert(.single)
+            }
+        }
+        unsafe slot.pointee.machine.accept(traits)
+        switch action {
+        case .read, .write:
+            let failure = unsafe checkRange(event)
+            if !failure.isNone { return failure }
+        case .readVectored, .writeVectored:
+            if unsafe event.pointee.transferred == 0 {
+                unsafe event.pointee.wantedLength =
+                    event.pointee.vectored?.length(reading: action.isRead) ?? 0
+            }
+            let length = unsafe event.pointee.length
+            let offset = unsafe event.pointee.offset
+            if unsafe offset < 0 || event.pointee.transferred >= length
+                || offset > Int64.max - Int64(length)
+            {
+                return unsafe describeRange(event, limit: length)
+            }
+        case .allocate:
+            let length = unsafe event.pointee.length
+            if unsafe event.pointee.offset < 0 || length <= 0
+                || event.pointee.offset > Int64.max - Int64(length)
+            {
+                return unsafe describeAllocation(event)
+            }
+        case .syncData, .syncFull:
+            break
+        case .noOperation:
+            return supports(action)
+        }
+        return unsafe enter(event, slot)
+    }
+
+    private func describeAllocation(
+        _ event: UnsafeMutablePointer<IOEvent<Callback>>
+    ) -> IOFailure {
+        let isNegative = unsafe event.pointee.offset < 0
+        let isEmpty = unsafe event.pointee.length <= 0
+        return IOFailure(
+            errno: Errnos.invalidArgument,
+            reason: isNegative ? .negativeOffset : isEmpty ? .zeroLength : .offsetTooLarge)
+    }
+
+    @inlinable
+    func supports(_ action: IOAction) -> IOFailure {
+        supportedActions & 1 << UInt16(action.rawValue) != 0
+            ? .none : IOFailure(errno: Errnos.notSupported, reason: .unsupportedAction)
+    }
+
+    /// Counts the event into its descriptor's record, if the descriptor takes it.
+    @inlinable @inline(__always)
+    mutating func enter(
+        _ event: UnsafeMutablePointer<IOEvent<Callback>>, _ slot: UnsafeMutablePointer<LoopSlot>
+    ) -> IOFailure {
+        let number = unsafe event.pointee.descriptor
+        // The expected case: seen before, in flight already, nothing special about it.
+        if number >= 0, let record = unsafe table.find(number),
+            unsafe record.pointee.isKnown && record.pointee.refusal == .kernel
+                && record.pointee.identity == 0 && !record.pointee.isAppending
+                && event.pointee.descriptorObject == nil && event.pointee.action.isTransfer,
+            fileSizeLimit == .max, supports(unsafe event.pointee.action).isNone
+        {
+            unsafe record.pointee.inFlight &+= 1
+            unsafe slot.pointee.record = unsafe record
+            return .none
+        }
+        return unsafe enterChecked(event, slot)
+    }
+
+    @usableFromInline
+    mutating func enterChecked(
+        _ event: UnsafeMutablePointer<IOEvent<Callback>>, _ slot: UnsafeMutablePointer<LoopSlot>
+    ) -> IOFailure {
+        let number = unsafe event.pointee.descriptor
+        let action = unsafe event.pointee.action
+        let bad = Errnos.badDescriptor
+        if number < 0 { return IOFailure(errno: bad, reason: .negativeDescriptor) }
+        let unsupported = supports(action)
+        if !unsupported.isNone { return unsupported }
+        let object = unsafe event.pointee.descriptorObject
+        if let object, object.isClosed { return IOFailure(errno: bad, reason: .closedDescriptor) }
+        let record = unsafe table.findOrMake(number)
+        let identity = object?.identity ?? 0
+        if unsafe !record.pointee.isKnown
+            || (record.pointee.identity != identity && record.pointee.inFlight == 0)
+        {
+            if unsafe !learn(number, object, record) {
+                return IOFailure(errno: bad, reason: .closedDescriptor)
+            }
+        }
+        let failure = unsafe refusal(of: event, record)
+        if !failure.isNone { return failure }
+        if unsafe action.isWrite && record.pointee.isAppending
+            && !event.pointee.flags.contains(.noAppend)
+        {
+            unsafe slot.pointee.machine.traits.insert(.single)
+        }
+        if unsafe slot.pointee.machine.traits.contains(.single),
+            unsafe event.pointee.length > IORequest.maximumTransfer
+                || (event.pointee.vectored.map { $0.buffers.count > maximumVectors } ?? false)
+        {
+            return IOFailure(errno: Errnos.invalidArgument, reason: .tooLargeToSplit)
+        }
+        if let object {
+            if unsafe record.pointee.identity == identity {
+                if unsafe record.pointee.objectInFlight == 0, !object.hold() {
+                    return IOFailure(errno: bad, reason: .closedDescriptor)
+                }
+                unsafe record.pointee.objectInFlight += 1
+            } else {
+                // Two owners of one number at once: this event holds its own by itself.
+                if !object.hold() { return IOFailure(errno: bad, reason: .closedDescriptor) }
+                unsafe slot.pointee.holdsObject = true
+            }
+        }
+        unsafe record.pointee.inFlight += 1
+        unsafe slot.pointee.record = unsafe record
+        return .none
+    }
+
+    /// Fills a record with what is known of a file. False: the number is not open.
+    mutating func learn(
+        _ number: Int32, _ object: IODescriptor?, _ record: UnsafeMutablePointer<DescriptorRecord>
+    ) -> Bool {
+        let facts: IODescriptorFacts
+        if let object {
+            facts = object.facts
+        } else {
+            guard let asked = try? driver.inspect(number) else { return false }
+            facts = asked
+        }
+        unsafe endRegistration(record)
+        unsafe record.pointee.adopt(facts, identity: object?.identity ?? 0)
+        return true
+    }
+
+    /// The registration of the file that had this number before.
+    mutating func endRegistration(_ record: UnsafeMutablePointer<DescriptorRecord>) {
+        let index = unsafe record.pointee.registeredIndex
+        if index >= 0 { driver.unregister(descriptorIndex: index) }
+        unsafe record.pointee.registeredIndex = -1
+    }
+
+    /// What the facts say against the event. Before a plain number is refused, its file is looked at
+    /// again: the number may have been closed and given to another file.
+    private mutating func refusal(
+        of event: UnsafeMutablePointer<IOEvent<Callback>>,
+        _ record: UnsafeMutablePointer<DescriptorRecord>
+    ) -> IOFailure {
+        let first = unsafe knownRefusal(of: event, record)
+        if unsafe first.isNone || event.pointee.descriptorObject != nil { return first }
+        let number = unsafe event.pointee.descriptor
+        guard let facts = try? driver.inspect(number) else {
+            return IOFailure(errno: Errnos.badDescriptor, reason: .closedDescriptor)
+        }
+        if unsafe facts.device == record.pointee.device && facts.inode == record.pointee.inode {
+            return first
+        }
+        unsafe record.pointee.adopt(facts, identity: 0)
+        return unsafe knownRefusal(of: event, record)
+    }
+
+    private func knownRefusal(
+        of event: UnsafeMutablePointer<IOEvent<Callback>>,
+        _ record: UnsafeMutablePointer<DescriptorRecord>
+    ) -> IOFailure {
+        let action = unsafe event.pointee.action
+        if action.isSync {
+            let known = unsafe record.pointee.syncErrno
+            let object = unsafe event.pointee.descriptorObject
+            let sticky = object.map { $0.syncError?.rawValue ?? 0 } ?? known
+            return sticky == 0 ? .none : IOFailure(errno: sticky, reason: .stickySyncError)
+        }
+        if action == .noOperation { return .none }
+        switch unsafe record.pointee.refusal {
+        case .isDirectory: return IOFailure(errno: Errnos.isDirectory, reason: .isDirectory)
+        case .notSeekable: return IOFailure(errno: Errnos.illegalSeek, reason: .notSeekable)
+        default: break
+        }
+        let start = unsafe event.pointee.offset + Int64(event.pointee.transferred)
+        if unsafe (action.isWrite || allocationGrows(event)) && record.pointee.isRegular,
+            start >= fileSizeLimit
+        {
+            return IOFailure(errno: Errnos.fileTooLarge, reason: .fileSizeLimit)
+        }
+        return .none
+    }
+
+    /// An allocate that would make the file larger than RLIMIT_FSIZE allows is refused whole.
+    private func allocationGrows(_ event: UnsafeMutablePointer<IOEvent<Callback>>) -> Bool {
+        guard unsafe event.pointee.action == .allocate else { return false }
+        let mode = unsafe event.pointee.allocationMode
+        let end = unsafe event.pointee.offset + Int64(event.pointee.length)
+        return (mode == .extend || mode == .zeroRange) && end > fileSizeLimit
+    }
+
+    /// An accepted event that will not be done goes straight to its hand-over.
+    @usableFromInline
+    mutating func refuse(_ number: UInt32, _ failure: IOFailure) {
+        unsafe slots[Int(number)].machine.refuse()
+        unsafe events[Int(number)].failure = failure
+        unsafe events[Int(number)].phase = .done
+        ready.push(number)
+    }
+}

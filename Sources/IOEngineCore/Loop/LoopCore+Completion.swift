@@ -1,0 +1,182 @@
+extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
+    /// The next finished event, or nil when there is none without waiting.
+    @inlinable
+    mutating func next() -> IOEvent<Callback>? {
+        while true {
+            if !ready.isEmpty { return handOver(ready.pop()) }
+            if completionHead == completionCount, !reap() { return nil }
+            let completion = unsafe completions[completionHead]
+            completionHead &+= 1
+            let number = completion.token.slot
+            guard number < UInt32(truncatingIfNeeded: depth),
+                unsafe slots[Int(number)].generation == completion.token.generation
+            else {
+                statistics.staleCompletions &+= 1
+                continue
+            }
+            if settle(number, completion.result) { return handOver(number) }
+        }
+    }
+
+    /// Fetches finished requests from the driver. False: there are none.
+    @inlinable
+    mutating func reap() -> Bool {
+        var span = unsafe OutputSpan(buffer: completions, initializedCount: 0)
+        driver.reap(into: &span)
+        completionCount = unsafe span.finalize(for: completions)
+        completionHead = 0
+        return completionCount > 0
+    }
+
+    /// Credits a result to its event. True: the event is finished.
+    @inlinable @inline(__always)
+    mutating func settle(_ number: UInt32, _ result: Int) -> Bool {
+        let slot = unsafe slots + Int(number)
+        let event = unsafe events + Int(number)
+        let step = unsafe slot.pointee.machine.completed(
+            result, requested: slot.pointee.requested, transferred: &event.pointee.movedLength,
+            length: event.pointee.length)
+        if unsafe event.pointee.action.isRead {
+            statistics.bytesRead &+= UInt64(truncatingIfNeeded: max(0, result))
+        } else {
+            statistics.bytesWritten &+= UInt64(truncatingIfNeeded: max(0, result))
+        }
+        if step == .finish, unsafe event.pointee.transferred == event.pointee.length {
+            unsafe event.pointee.phase = .done
+            return true
+        }
+        return take(step, number, result)
+    }
+
+    /// Everything but a whole transfer.
+    @usableFromInline
+    mutating func take(_ first: EventStateMachine.Step, _ number: UInt32, _ result: Int) -> Bool {
+        let slot = unsafe slots + Int(number)
+        let event = unsafe events + Int(number)
+        let isTransfer = unsafe event.pointee.action.isTransfer
+        if unsafe isTransfer && result >= 0 && result < slot.pointee.requested {
+            statistics.shortTransfers &+= 1
+        }
+        var step = first
+        while true {
+            switch step {
+            case .finish:
+                // What moved some bytes but not all was handed over short; 0 bytes are the end.
+                let isWhole = unsafe event.pointee.transferred == event.pointee.length
+                let isShort = isTransfer && result > 0 && !isWhole
+                unsafe event.pointee.phase = isShort ? .short : .done
+                return true
+            case .fail(let failure):
+                unsafe event.pointee.failure = explain(failure, number)
+                unsafe event.pointee.phase = .done
+                unsafe keepSyncError(event, slot)
+                return true
+            case .next:
+                statistics.continuations &+= 1
+                unsafe slot.pointee.mayBlock = false
+                if unsafe wouldPassFileSizeLimit(event, slot) {
+                    step = unsafe slot.pointee.machine.fail(
+                        IOFailure(errno: Errnos.fileTooLarge, reason: .fileSizeLimit))
+                    continue
+                }
+                stage(number)
+                return false
+            case .again(let mayBlock):
+                statistics.retries &+= 1
+                unsafe slot.pointee.mayBlock = mayBlock
+                stage(number)
+                return false
+            case .examine:
+                step = examine(number)
+            case .ignore:
+                statistics.staleCompletions &+= 1
+                return false
+            }
+        }
+    }
+
+    /// A continuation of a write that would start at RLIMIT_FSIZE, and draw SIGXFSZ.
+    private func wouldPassFileSizeLimit(
+        _ event: UnsafeMutablePointer<IOEvent<Callback>>, _ slot: UnsafeMutablePointer<LoopSlot>
+    ) -> Bool {
+        guard unsafe fileSizeLimit < .max && event.pointee.action.isWrite else { return false }
+        let start = unsafe event.pointee.offset + Int64(event.pointee.transferred)
+        return unsafe start >= fileSizeLimit && slot.pointee.record?.pointee.isRegular ?? false
+    }
+
+    /// The kernel refused to continue where a transfer stopped: does the file end there?
+    private mutating func examine(_ number: UInt32) -> EventStateMachine.Step {
+        let slot = unsafe slots + Int(number)
+        let event = unsafe events + Int(number)
+        guard let facts = try? driver.inspect(unsafe event.pointee.descriptor) else {
+            return unsafe slot.pointee.machine.fail(.kernel(Errnos.badDescriptor))
+        }
+        // Where the file does not say what it needs, 4096 suits every common device.
+        let alignment = facts.offsetAlignment > 0 ? facts.offsetAlignment : 4096
+        return unsafe slot.pointee.machine.examined(
+            offset: event.pointee.offset, size: facts.size, alignment: alignment,
+            transferred: &event.pointee.movedLength)
+    }
+
+    /// A failed sync stays visible until the user clears it.
+    private func keepSyncError(
+        _ event: UnsafeMutablePointer<IOEvent<Callback>>, _ slot: UnsafeMutablePointer<LoopSlot>
+    ) {
+        let errno = unsafe event.pointee.failure.errno
+        guard unsafe event.pointee.action.isSync,
+            errno == Errnos.ioError || errno == Errnos.noSpace || errno == Errnos.quota
+        else { return }
+        if let object = unsafe event.pointee.descriptorObject {
+            object.setSyncError(errno)
+        } else {
+            unsafe slot.pointee.record?.pointee.syncErrno = errno
+        }
+    }
+
+    /// Moves a finished event out and frees its slot.
+    @inlinable @inline(__always)
+    mutating func handOver(_ number: UInt32) -> IOEvent<Callback> {
+        let slot = unsafe slots + Int(number)
+        let event = unsafe events + Int(number)
+        unsafe slot.pointee.machine.handedOver()
+        // A completion that comes again is recognised: no request has this generation.
+        unsafe slot.pointee.generation &+= 1
+        statistics.completed &+= 1
+        if let record = unsafe slot.pointee.record {
+            unsafe record.pointee.inFlight &-= 1
+            if unsafe event.pointee.descriptorObject != nil { unsafe letGo(event, slot, record) }
+        }
+        if unsafe event.pointee.action == .read {
+            let end = unsafe event.pointee.rangeStart &+ event.pointee.transferred
+            if unsafe event.pointee.movesWholeBuffer || end > event.pointee.buffer.count {
+                unsafe event.pointee.buffer.setCount(end)
+            }
+        } else if unsafe event.pointee.action == .readVectored {
+            unsafe event.pointee.vectored?.setValid(event.pointee.transferred)
+        }
+        if unsafe !event.pointee.failure.isNone { statistics.failed &+= 1 }
+        if latencies != nil {
+            latencies?.record(
+                nanoseconds: unsafe driver.now().nanoseconds &- slot.pointee.submittedAt)
+        }
+        unsafe free[freeCount] = number
+        freeCount &+= 1
+        return unsafe event.move()
+    }
+
+    /// The event no longer holds its descriptor object.
+    @usableFromInline
+    func letGo(
+        _ event: UnsafeMutablePointer<IOEvent<Callback>>, _ slot: UnsafeMutablePointer<LoopSlot>,
+        _ record: UnsafeMutablePointer<DescriptorRecord>
+    ) {
+        if unsafe slot.pointee.holdsObject {
+            unsafe event.pointee.descriptorObject?.release()
+        } else {
+            unsafe record.pointee.objectInFlight -= 1
+            if unsafe record.pointee.objectInFlight == 0 {
+                unsafe event.pointee.descriptorObject?.release()
+            }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+internal import BasicContainers
+
+extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
+    /// Makes the kernel's errno the one answer that all drivers give, and finds out what is needed to
+    /// say what to do about it. Only on error paths: it asks the kernel.
+    @usableFromInline
+    mutating func explain(_ failure: IOFailure, _ number: UInt32) -> IOFailure {
+        guard failure.reason == .kernel else { return failure }
+        let event = unsafe events + Int(number)
+        let action = unsafe event.pointee.action
+        switch failure.errno {
+        case Errnos.badDescriptor:
+            return unsafe explainBadDescriptor(event)
+        case Errnos.isDirectory:
+            return IOFailure(errno: failure.errno, reason: .isDirectory)
+        case Errnos.illegalSeek:
+            return IOFailure(errno: failure.errno, reason: .notSeekable)
+        case Errnos.fileTooLarge where unsafe isBeyondFileSizeLimit(event):
+            return IOFailure(errno: failure.errno, reason: .fileSizeLimit)
+        case Errnos.invalidArgument where action.isTransfer:
+            return unsafe explainInvalidArgument(event, failure)
+        default:
+            return failure
+        }
+    }
+
+    private func explainBadDescriptor(
+        _ event: UnsafeMutablePointer<IOEvent<Callback>>
+    ) -> IOFailure {
+        let action = unsafe event.pointee.action
+        let errno = Errnos.badDescriptor
+        guard let facts = try? driver.inspect(unsafe event.pointee.descriptor) else {
+            return IOFailure(errno: errno, reason: .closedDescriptor)
+        }
+        if action.isRead, !facts.isReadable {
+            return IOFailure(errno: errno, reason: .notOpenForReading)
+        }
+        if action.isWrite || action == .allocate, !facts.isWritable {
+            return IOFailure(errno: errno, reason: .notOpenForWriting)
+        }
+        return .kernel(errno)
+    }
+
+    private func isBeyondFileSizeLimit(
+        _ event: UnsafeMutablePointer<IOEvent<Callback>>
+    ) -> Bool {
+        let end = unsafe event.pointee.offset + Int64(event.pointee.length)
+        return end > ProcessLimits.fileSize
+    }
+
+    /// Direct IO answers EINVAL both for a wrong alignment and for a write across RLIMIT_FSIZE: the
+    /// limit is looked at first.
+    private func explainInvalidArgument(
+        _ event: UnsafeMutablePointer<IOEvent<Callback>>, _ failure: IOFailure
+    ) -> IOFailure {
+        guard let facts = try? driver.inspect(unsafe event.pointee.descriptor), facts.isDirect else {
+            return failure
+        }
+        if unsafe event.pointee.action.isWrite && facts.kind == .regular
+            && isBeyondFileSizeLimit(event)
+        {
+            return IOFailure(errno: Errnos.fileTooLarge, reason: .fileSizeLimit)
+        }
+        // 0: the file does not tell; the logical block size of most devices is a good guess.
+        let offsets = facts.offsetAlignment > 0 ? facts.offsetAlignment : 512
+        let addresses = facts.memoryAlignment > 0 ? facts.memoryAlignment : 512
+        if unsafe isMisaligned(event, offsets: offsets, addresses: addresses) {
+            return IOFailure(
+                errno: failure.errno, reason: .misaligned,
+                detail: UInt32(clamping: max(offsets, addresses)))
+        }
+        return failure
+    }
+
+    private func isMisaligned(
+        _ event: UnsafeMutablePointer<IOEvent<Callback>>, offsets: Int, addresses: Int
+    ) -> Bool {
+        let done = unsafe event.pointee.transferred
+        let offset = unsafe event.pointee.offset + Int64(done)
+        let length = unsafe event.pointee.length - done
+        if offset % Int64(offsets) != 0 || length % offsets != 0 { return true }
+        guard let storage = unsafe event.pointee.vectored else {
+            let address = unsafe UInt(bitPattern: event.pointee.buffer.base)
+            let start = unsafe UInt(event.pointee.rangeStart + done)
+            return (address + start) % UInt(addresses) != 0
+        }
+        for i in 0..<storage.buffers.count {
+            let buffer = unsafe UInt(bitPattern: storage.buffers[i].base)
+            if buffer % UInt(addresses) != 0 { return true }
+            let isRead = unsafe event.pointee.action.isRead
+            let bytes = isRead ? storage.buffers[i].capacity : storage.buffers[i].count
+            if bytes % addresses != 0 { return true }
+        }
+        return false
+    }
+}

@@ -1,0 +1,109 @@
+extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
+    /// Gives the driver the next request of an accepted event, or keeps it until there is room.
+    @inlinable @inline(__always)
+    mutating func stage(_ number: UInt32) {
+        if waiting.isEmpty, offer(number) { return }
+        stageLater(number)
+    }
+
+    /// Offers the event's next request to the driver. False: no room.
+    @inlinable @inline(__always)
+    mutating func offer(_ number: UInt32) -> Bool {
+        let slot = unsafe slots + Int(number)
+        unsafe slot.pointee.generation &+= 1
+        let request = unsafe makeRequest(number, slot)
+        guard driver.stage(request) == .queued else { return false }
+        unsafe slot.pointee.machine.staged()
+        return true
+    }
+
+    /// The driver is full: flush it once, else queue the event behind those that wait already.
+    @usableFromInline
+    mutating func stageLater(_ number: UInt32) {
+        statistics.fullQueues &+= 1
+        if waiting.isEmpty {
+            // Hands over what is staged, which may be all that was in the way.
+            _ = driver.submit(minimum: 0, deadline: nil)
+            if offer(number) { return }
+        }
+        waiting.push(number)
+    }
+
+    /// Stages what had to wait, oldest first, until the driver is full again.
+    @usableFromInline
+    mutating func stageWaiting() {
+        while !waiting.isEmpty {
+            let number = waiting.pop()
+            if !offer(number) {
+                waiting.pushFirst(number)
+                return
+            }
+        }
+    }
+
+    @inlinable @inline(__always)
+    mutating func makeRequest(
+        _ number: UInt32, _ slot: UnsafeMutablePointer<LoopSlot>
+    ) -> IORequest {
+        let event = unsafe events + Int(number)
+        let action = unsafe event.pointee.action
+        guard action == .read || action == .write else {
+            return unsafe makeOtherRequest(number, slot)
+        }
+        let done = unsafe event.pointee.transferred
+        let length = unsafe min(event.pointee.length &- done, IORequest.maximumTransfer)
+        unsafe slot.pointee.requested = length
+        return unsafe IORequest(
+            token: IOToken(slot: number, generation: slot.pointee.generation),
+            action: action, descriptor: event.pointee.descriptor,
+            address: event.pointee.buffer.base + (event.pointee.rangeStart &+ done),
+            offset: event.pointee.offset &+ Int64(done), length: length,
+            flags: event.pointee.flags, priority: event.pointee.priority,
+            registeredDescriptor: slot.pointee.record?.pointee.registeredIndex ?? -1,
+            registeredRegion: registeredPool == 0 ? -1 : registeredRegion(of: event.pointee.buffer),
+            mayBlock: slot.pointee.mayBlock)
+    }
+
+    /// The registered region that a buffer lies in, or -1.
+    @inlinable
+    func registeredRegion(of buffer: borrowing IOBuffer) -> Int32 {
+        guard let owner = buffer.owner, let storage = registeredStorage,
+            unsafe UInt(bitPattern: Unmanaged.passUnretained(owner).toOpaque()) == registeredPool
+        else { return -1 }
+        return unsafe storage.region(of: buffer.base)
+    }
+
+    /// Requests without bytes, and vectored ones.
+    @usableFromInline
+    mutating func makeOtherRequest(
+        _ number: UInt32, _ slot: UnsafeMutablePointer<LoopSlot>
+    ) -> IORequest {
+        let event = unsafe events + Int(number)
+        var request = unsafe IORequest(
+            token: IOToken(slot: number, generation: slot.pointee.generation),
+            action: event.pointee.action, descriptor: event.pointee.descriptor,
+            offset: event.pointee.offset, length: event.pointee.length,
+            flags: event.pointee.flags, allocationMode: event.pointee.allocationMode,
+            priority: event.pointee.priority,
+            registeredDescriptor: slot.pointee.record?.pointee.registeredIndex ?? -1,
+            mayBlock: slot.pointee.mayBlock)
+        unsafe slot.pointee.requested = 0
+        guard let storage = unsafe event.pointee.vectored else { return request }
+        let done = unsafe event.pointee.transferred
+        let (first, count, bytes) = unsafe storage.vectors(
+            from: done, reading: request.action.isRead, maximumVectors: maximumVectors,
+            maximumBytes: IORequest.maximumTransfer)
+        unsafe slot.pointee.requested = bytes
+        request.offset += Int64(done)
+        request.length = bytes
+        if count == 1, let only = unsafe first?.pointee {
+            // One piece, or a driver without vectors.
+            request.action = request.action.isRead ? .read : .write
+            unsafe request.address = only.base
+        } else {
+            unsafe request.address = UnsafeMutableRawPointer(first)
+            request.vectorCount = UInt32(count)
+        }
+        return request
+    }
+}

@@ -1,0 +1,174 @@
+internal import CLibURing
+internal import IOEngineCore
+internal import SystemPackage
+
+/// Finds the best set-up that the kernel grants, by doing: each rung sets a ring up with its final
+/// flags and sends one real read through it.
+struct SetUpLadder {
+    let depth: Int
+    let configuration: URingConfiguration
+    let wakeUp: WakeUpDescriptor
+    /// What was tried and how it ended, in order.
+    private var log: [String] = []
+
+    init(depth: Int, configuration: URingConfiguration, wakeUp: WakeUpDescriptor) {
+        self.depth = depth
+        self.configuration = configuration
+        self.wakeUp = wakeUp
+    }
+
+    var report: String { log.joined(separator: "; ") }
+
+    mutating func climb() throws(IOError) -> Ring {
+        var last: Int32 = 0
+        for rung in URingConfiguration.Rung.allCases
+        where rung.rawValue >= configuration.firstRung.rawValue {
+            var parameters = makeParameters(rung)
+            do throws(RingError) {
+                var ring = try Ring(entries: UInt32(depth), parameters: &parameters)
+                let answer = probe(&ring)
+                if answer == 0 {
+                    log.append("granted \(Self.names(of: ring.flags, ring.features))")
+                    log.append(
+                        "completion queue of \(ring.completionCapacity) for depth \(depth)")
+                    return ring
+                }
+                ring.close()
+                last = answer
+                log.append("\(rung): a read answered \(ErrnoName(answer))")
+            } catch {
+                last = error.errno
+                log.append("\(rung): refused with \(ErrnoName(error.errno))")
+                // Neither flag nor rung: io_uring as such is not to be had.
+                if [Errno.noFunction, .notPermitted, .permissionDenied]
+                    .contains(Errno(rawValue: error.errno))
+                {
+                    break
+                }
+            }
+        }
+        throw IOError(
+            operation: .setUp, errno: Errno(rawValue: last),
+            advice: Self.advice(Errno(rawValue: last)) + " (" + report + ")")
+    }
+
+    private func makeParameters(_ rung: URingConfiguration.Rung) -> io_uring_params {
+        var parameters = io_uring_params()
+        parameters.flags = URingConstants.setUpCompletionQueueSize
+        // Room for every request, the cancellation of each, and the entry that listens for wake-ups.
+        parameters.cq_entries = UInt32(2 * depth + 8)
+        switch rung {
+        case .deferred:
+            parameters.flags |= URingConstants.setUpSingleIssuer | URingConstants.setUpSubmitAll
+            if configuration.submissionPolling == nil {
+                parameters.flags |=
+                    URingConstants.setUpDeferTaskRun | URingConstants.setUpTaskRunFlag
+            }
+        case .cooperative:
+            parameters.flags |= URingConstants.setUpSubmitAll
+            if configuration.submissionPolling == nil {
+                parameters.flags |=
+                    URingConstants.setUpCooperative | URingConstants.setUpTaskRunFlag
+            }
+        case .plain:
+            break
+        }
+        if let polling = configuration.submissionPolling {
+            parameters.flags |= URingConstants.setUpSubmissionPolling
+            parameters.sq_thread_idle = polling.idleMilliseconds
+            if let cpu = polling.cpu {
+                parameters.flags |= URingConstants.setUpPollingAffinity
+                parameters.sq_thread_cpu = cpu
+            }
+        }
+        return parameters
+    }
+
+    /// One real read, of the eventfd that later wakes the ring. 0, or a positive errno.
+    private func probe(_ ring: inout Ring) -> Int32 {
+        wakeUp.post()
+        let counter = UnsafeMutablePointer<UInt64>.allocate(capacity: 1)
+        unsafe counter.initialize(to: 0)
+        guard ring.features & URingConstants.featureExtendedArgument != 0,
+            let entry = unsafe ring.nextEntry()
+        else {
+            unsafe counter.deallocate()
+            return Errno.notSupported.rawValue
+        }
+        unsafe io_uring_prep_read(entry, wakeUp.descriptor, counter, 8, 0)
+        unsafe io_uring_sqe_set_data64(entry, InternalEntry.probe)
+        // One second is ages for a read that is ready; a few interruptions are no failure.
+        for _ in 0..<16 {
+            let answer = ring.enter(minimum: 1, timeout: 1_000_000_000)
+            if ring.ready > 0 {
+                let result = unsafe ring.completion(0).pointee.res
+                ring.advance(1)
+                unsafe counter.deallocate()
+                return result == 8 ? 0 : -min(result, -1)
+            }
+            // The entry may be in flight and its memory written to: leaked on purpose.
+            if answer < 0, answer != -Errno.interrupted.rawValue { return -answer }
+        }
+        return Errno.timedOut.rawValue
+    }
+
+    /// Places for registered descriptors (Linux 5.19); 0 when there are none.
+    mutating func reservePlaces(in ring: borrowing Ring, _ count: UInt32) -> Int {
+        if count == 0 { return 0 }
+        let answer = unsafe io_uring_register_files_sparse(ring.description, count)
+        if answer == 0 { return Int(count) }
+        log.append("registered descriptors: refused with \(ErrnoName(-answer))")
+        return 0
+    }
+
+    /// The most kernel workers (Linux 5.15).
+    mutating func limitWorkers(
+        of ring: borrowing Ring, _ limits: URingConfiguration.KernelWorkers
+    ) {
+        if limits.bounded == nil && limits.unbounded == nil { return }
+        // 0 leaves the kernel's own limit; afterwards the array holds what was before.
+        var values = [limits.bounded ?? 0, limits.unbounded ?? 0]
+        let answer = unsafe io_uring_register_iowq_max_workers(ring.description, &values)
+        log.append(
+            answer == 0
+                ? "kernel workers at most \(limits.bounded.map(String.init) ?? "default") bounded, "
+                    + "\(limits.unbounded.map(String.init) ?? "default") unbounded"
+                : "kernel workers: refused with \(ErrnoName(-answer))")
+    }
+
+    private static func names(of flags: UInt32, _ features: UInt32) -> String {
+        var names: [String] = []
+        func add(_ flag: UInt32, _ name: String) { if flags & flag != 0 { names.append(name) } }
+        add(URingConstants.setUpSubmissionPolling, "submission polling")
+        add(URingConstants.setUpSingleIssuer, "single issuer")
+        add(URingConstants.setUpDeferTaskRun, "deferred task run")
+        add(URingConstants.setUpCooperative, "cooperative task run")
+        add(URingConstants.setUpSubmitAll, "submit-all")
+        if features & URingConstants.featureNoIOWait != 0 { names.append("no-iowait") }
+        return names.isEmpty ? "plain flags" : names.joined(separator: ", ")
+    }
+
+    private static func advice(_ errno: Errno) -> String {
+        switch errno {
+        case .noFunction:
+            "this kernel has no io_uring, or a seccomp filter hides it; allow io_uring_setup in the "
+                + "container's seccomp profile, or use another driver"
+        case .notPermitted, .permissionDenied:
+            "io_uring is forbidden here; set the sysctl kernel.io_uring_disabled to 0, allow "
+                + "io_uring_setup in the container's seccomp profile, or use another driver"
+        case .noMemory:
+            "not enough memory for the ring; raise RLIMIT_MEMLOCK (ulimit -l) or use a smaller depth"
+        case .tooManyOpenFiles, .tooManyOpenFilesInSystem:
+            "too many open files; raise RLIMIT_NOFILE (ulimit -n)"
+        default:
+            "no set-up of io_uring works here; use another driver"
+        }
+    }
+}
+
+/// An errno for the set-up report.
+struct ErrnoName: CustomStringConvertible {
+    let errno: Errno
+    init(_ number: Int32) { errno = Errno(rawValue: number) }
+    var description: String { "\(errno.rawValue) (\(errno))" }
+}

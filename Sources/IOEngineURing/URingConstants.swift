@@ -1,0 +1,45 @@
+/// What newer kernels have and the headers of liburing 2.3 lack, and macros that Swift cannot import.
+/// The numbers are ABI (`include/uapi/linux/io_uring.h`).
+enum URingConstants {
+    static let setUpSubmissionPolling: UInt32 = 1 << 1
+    static let setUpPollingAffinity: UInt32 = 1 << 2
+    static let setUpCompletionQueueSize: UInt32 = 1 << 3
+    static let setUpSubmitAll: UInt32 = 1 << 7
+    static let setUpCooperative: UInt32 = 1 << 8
+    static let setUpTaskRunFlag: UInt32 = 1 << 9
+    static let setUpSingleIssuer: UInt32 = 1 << 12
+    static let setUpDeferTaskRun: UInt32 = 1 << 13
+
+    static let enterGetEvents: UInt32 = 1 << 0
+    static let enterWakePolling: UInt32 = 1 << 1
+    static let enterWaitForRoom: UInt32 = 1 << 2
+    static let enterExtendedArgument: UInt32 = 1 << 3
+    static let enterRegisteredRing: UInt32 = 1 << 4
+    /// Linux 6.15: a waiting thread does not count as waiting for IO, so an idle ring is not shown
+    /// as 100 % iowait.
+    static let enterNoIOWait: UInt32 = 1 << 7
+
+    static let featureExtendedArgument: UInt32 = 1 << 8
+    static let featureNoIOWait: UInt32 = 1 << 17
+
+    static let queueNeedsWakeUp: UInt32 = 1 << 0
+    static let queueOverflown: UInt32 = 1 << 1
+    static let queueHasTaskWork: UInt32 = 1 << 2
+
+    static let entryAsynchronous: UInt8 = 1 << 4
+    static let entryFixedFile: UInt8 = 1 << 0
+    static let syncDataOnly: UInt32 = 1 << 0
+
+    /// Cancels every request of the ring (Linux 5.19): all matches, any user data.
+    static let cancelAll: Int32 = 1 << 0
+    static let cancelAny: Int32 = 1 << 2
+}
+
+/// User data of the driver's own entries: slots that no loop uses.
+enum InternalEntry {
+    static let wakeUp: UInt64 = .max
+    static let cancellation: UInt64 = .max - 1
+    static let probe: UInt64 = .max - 2
+
+    static func isInternal(_ userData: UInt64) -> Bool { userData >= probe }
+}

@@ -1,0 +1,78 @@
+internal import CLibURing
+internal import Glibc
+public import IOEngineCore
+
+extension URingDriver {
+    public mutating func stage(_ request: IORequest) -> IOStaging {
+        guard inFlight < depth, let entry = unsafe ring.nextEntry() else { return .full }
+        unsafe prepare(entry, request)
+        unsafe entry.pointee.user_data = request.token.rawValue
+        inFlight &+= 1
+        return .queued
+    }
+
+    @inline(__always)
+    private func prepare(_ entry: UnsafeMutablePointer<io_uring_sqe>, _ request: IORequest) {
+        let isFixed = request.registeredDescriptor >= 0
+        let descriptor = isFixed ? request.registeredDescriptor : request.descriptor
+        let offset = UInt64(bitPattern: request.offset)
+        let length = UInt32(truncatingIfNeeded: request.length)
+        switch request.action {
+        case .read:
+            if request.registeredRegion >= 0 {
+                unsafe io_uring_prep_read_fixed(
+                    entry, descriptor, request.address, length, offset, request.registeredRegion)
+            } else {
+                unsafe io_uring_prep_read(entry, descriptor, request.address, length, offset)
+            }
+        case .write:
+            if request.registeredRegion >= 0 {
+                unsafe io_uring_prep_write_fixed(
+                    entry, descriptor, request.address, length, offset, request.registeredRegion)
+            } else {
+                unsafe io_uring_prep_write(entry, descriptor, request.address, length, offset)
+            }
+        case .readVectored:
+            unsafe io_uring_prep_readv(
+                entry, descriptor, request.address?.assumingMemoryBound(to: iovec.self),
+                request.vectorCount, offset)
+        case .writeVectored:
+            unsafe io_uring_prep_writev(
+                entry, descriptor, request.address?.assumingMemoryBound(to: iovec.self),
+                request.vectorCount, offset)
+        case .syncData:
+            unsafe io_uring_prep_fsync(entry, descriptor, URingConstants.syncDataOnly)
+        case .syncFull:
+            unsafe io_uring_prep_fsync(entry, descriptor, 0)
+        case .allocate:
+            unsafe io_uring_prep_fallocate(
+                entry, descriptor, request.allocationMode.rawValue, off_t(request.offset),
+                off_t(request.length))
+        case .noOperation:
+            unsafe io_uring_prep_nop(entry)
+        }
+        if request.action.isTransfer {
+            unsafe entry.pointee.rw_flags = .init(truncatingIfNeeded: request.flags.rawValue)
+            unsafe entry.pointee.ioprio = request.priority.rawValue
+        }
+        unsafe entry.pointee.flags =
+            (isFixed ? URingConstants.entryFixedFile : 0)
+            | (request.mayBlock ? URingConstants.entryAsynchronous : 0)
+    }
+
+    public mutating func cancel(_ token: IOToken) {
+        // The completion queue has room for one cancellation a request.
+        guard cancellations < depth, let entry = unsafe entryFlushingIfNeeded() else { return }
+        unsafe io_uring_prep_cancel64(entry, token.rawValue, 0)
+        unsafe entry.pointee.user_data = InternalEntry.cancellation
+        cancellations += 1
+    }
+
+    /// An entry for the driver itself; makes room if there is none.
+    mutating func entryFlushingIfNeeded() -> UnsafeMutablePointer<io_uring_sqe>? {
+        if let entry = unsafe ring.nextEntry() { return unsafe entry }
+        _ = ring.enter(minimum: 0, timeout: nil)
+        if ring.waitsForRoom { _ = ring.waitForRoom() }
+        return unsafe ring.nextEntry()
+    }
+}

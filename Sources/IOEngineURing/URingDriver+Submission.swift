@@ -1,0 +1,133 @@
+internal import CLibURing
+internal import Glibc
+public import IOEngineCore
+
+extension URingDriver {
+    public mutating func submit(minimum: Int, deadline: IOInstant?) -> IOWaitOutcome {
+        if minimum > 0, !isListening, wakeUp.isListenedTo { listen() }
+        // More than is in flight never comes; with nothing in flight only a wake-up does.
+        let goal = min(minimum, max(1, inFlight))
+        for attempt in 0..<URingDriver.maximumAttempts {
+            let wanted = max(0, goal &- Int(ring.ready))
+            let timeout = deadline.map { max(0, $0.nanoseconds(since: .monotonic())) }
+            let pending = ring.unsubmitted
+            let answer = ring.enter(
+                minimum: UInt32(truncatingIfNeeded: wanted), timeout: wanted > 0 ? timeout : nil)
+            if answer >= 0 {
+                if ring.waitsForRoom { return waited(pending, wanted: goal, deadline) }
+                if UInt32(answer) >= pending || ring.unsubmitted == 0 {
+                    return isPassed(deadline, goal: goal) ? .deadlinePassed : .ready
+                }
+                // The kernel took fewer than there are, and then does not wait: go on with the rest.
+                if answer > 0 { continue }
+            }
+            switch -answer {
+            case 0, EAGAIN, EBUSY:
+                // The kernel wants completions reaped, or is short of memory. Nothing is lost: what
+                // it did not take is still staged.
+                if ring.ready > 0 { return .ready }
+                if inFlight > Int(ring.unsubmitted) {
+                    _ = ring.waitForOne()
+                    return .ready
+                }
+                backOff(attempt)
+            case EINTR:
+                return .ready
+            case ETIME:
+                return .deadlinePassed
+            default:
+                return .failed(errno: -answer)
+            }
+        }
+        return .failed(errno: EAGAIN)
+    }
+
+    /// Attempts in a row that made no progress with nothing in flight, before it becomes a failure.
+    /// Together they back off for about a tenth of a second.
+    private static var maximumAttempts: Int { 64 }
+
+    /// Lets others run, longer each time: 1 us doubling up to 4 ms.
+    private func backOff(_ attempt: Int) {
+        var time = timespec(tv_sec: 0, tv_nsec: 1000 << min(attempt, 12))
+        unsafe nanosleep(&time, nil)
+    }
+
+    /// The kernel counts what it submitted as success, even if the wait then timed out.
+    private func isPassed(_ deadline: IOInstant?, goal: Int) -> Bool {
+        guard let deadline, goal > Int(ring.ready) else { return false }
+        return .monotonic() >= deadline
+    }
+
+    /// With submission polling the kernel's thread takes the entries. A full queue waits for room, so
+    /// that whoever found it full finds room afterwards.
+    private mutating func waited(
+        _ pending: UInt32, wanted goal: Int, _ deadline: IOInstant?
+    ) -> IOWaitOutcome {
+        if goal == 0, pending > 0 { _ = ring.waitForRoom() }
+        return isPassed(deadline, goal: goal) ? .deadlinePassed : .ready
+    }
+
+    /// Has the ring read the eventfd, so that a wake-up is a completion like any other.
+    private mutating func listen() {
+        guard let entry = unsafe entryFlushingIfNeeded() else { return }
+        unsafe io_uring_prep_read(entry, wakeUp.descriptor, wakeUpCounter, 8, 0)
+        unsafe entry.pointee.user_data = InternalEntry.wakeUp
+        isListening = true
+    }
+
+    public mutating func reap(into completions: inout OutputSpan<IOCompletion>) {
+        if ring.hasOverflown {
+            // Cannot happen while every request has its room; if it does, entering flushes it.
+            ring.overflows &+= 1
+            _ = ring.enter(minimum: 0, timeout: nil)
+        }
+        var ready = ring.ready
+        if ready == 0 { return }
+        var index: UInt32 = 0
+        while index != ready, !completions.isFull {
+            let entry = unsafe ring.completion(index)
+            index &+= 1
+            let data = unsafe entry.pointee.user_data
+            if InternalEntry.isInternal(data) {
+                noteInternal(data)
+                continue
+            }
+            inFlight &-= 1
+            unsafe completions.append(
+                IOCompletion(token: IOToken(rawValue: data), result: Int(entry.pointee.res)))
+        }
+        ready = index
+        ring.advance(ready)
+    }
+
+    private mutating func noteInternal(_ data: UInt64) {
+        if data == InternalEntry.wakeUp {
+            isListening = false
+        } else if data == InternalEntry.cancellation {
+            cancellations -= 1
+        }
+    }
+
+    /// Cancels everything and waits for it, in bounded steps. False: something did not settle.
+    static func settle(_ ring: inout Ring, outstanding: Int) -> Bool {
+        var outstanding = outstanding
+        if outstanding == 0 { return true }
+        if let entry = unsafe ring.nextEntry() {
+            unsafe io_uring_prep_cancel64(
+                entry, 0, URingConstants.cancelAll | URingConstants.cancelAny)
+            unsafe entry.pointee.user_data = InternalEntry.cancellation
+            outstanding += 1
+        }
+        // Ten waits of a second at most without any progress.
+        var idle = 0
+        while outstanding > 0, idle < 10 {
+            let answer = ring.enter(minimum: 1, timeout: 1_000_000_000)
+            let ready = ring.ready
+            if ready == 0, answer != -EINTR { idle += 1 }
+            if ready > 0 { idle = 0 }
+            outstanding -= Int(ready)
+            ring.advance(ready)
+        }
+        return outstanding <= 0
+    }
+}

@@ -1,0 +1,89 @@
+public import IOEngineCore
+internal import SystemPackage
+
+/// The driver over io_uring, through liburing.
+///
+/// Submits and waits in one system call; wakes up through an eventfd that the ring itself reads.
+/// Which set-up the kernel granted is found by doing: a ring is made with the final flags and one real
+/// read goes through it. ``capabilities`` has a description of the outcome.
+///
+/// Create it on the thread that will use it: with single issuer, no other thread may enter the ring.
+/// Dropped with requests in flight, it cancels them and waits until the kernel is done with their
+/// memory.
+@safe
+public struct URingDriver: IODriver, ~Copyable {
+    var ring: Ring
+    let depth: Int
+    let wakeUp: WakeUpDescriptor
+    /// Where the ring's own read of the eventfd puts the counter. The ring may write to it for as
+    /// long as it lives.
+    let wakeUpCounter: UnsafeMutablePointer<UInt64>
+    var isListening = false
+    /// Requests staged or with the kernel, not yet reaped.
+    var inFlight = 0
+    /// Cancellations whose own completion was not reaped.
+    var cancellations = 0
+    var registeredDescriptors: DescriptorPlaces
+    var hasRegisteredMemory = false
+    let setUp: String
+
+    /// Sets a ring up.
+    ///
+    /// - Parameters:
+    ///   - depth: Requests in flight at most: 1 to 32,768.
+    ///   - configuration: What to ask the kernel for.
+    ///
+    /// Throws EINVAL for a depth out of range, ENOSYS or EPERM where io_uring is not to be had, and
+    /// ENOMEM where RLIMIT_MEMLOCK or memory is too small; the advice names the setting.
+    public init(depth: Int, configuration: URingConfiguration = .init()) throws(IOError) {
+        guard depth >= 1, depth <= URingDriver.maximumDepth else {
+            throw IOError(
+                operation: .setUp, errno: .invalidArgument,
+                advice: "a queue depth of \(depth) is out of range; "
+                    + "use 1 to \(URingDriver.maximumDepth), which is what io_uring has")
+        }
+        guard let wakeUp = WakeUpDescriptor() else {
+            throw IOError(operation: .setUp, errno: Errno.tooManyOpenFiles)
+        }
+        var ladder = SetUpLadder(depth: depth, configuration: configuration, wakeUp: wakeUp)
+        ring = try ladder.climb()
+        self.depth = depth
+        self.wakeUp = wakeUp
+        unsafe wakeUpCounter = .allocate(capacity: 1)
+        unsafe wakeUpCounter.initialize(to: 0)
+        let places = ladder.reservePlaces(in: ring, configuration.registeredDescriptors)
+        registeredDescriptors = DescriptorPlaces(count: places)
+        ladder.limitWorkers(of: ring, configuration.kernelWorkers)
+        setUp = ladder.report
+    }
+
+    deinit {
+        // The kernel may write to the memory of what is in flight: cancel and wait for it.
+        var ring = self.ring
+        let wakeUpCounter = unsafe self.wakeUpCounter
+        let outstanding = inFlight + cancellations + (isListening ? 1 : 0)
+        let settled = URingDriver.settle(&ring, outstanding: outstanding)
+        ring.close()
+        // What did not settle within the bound may still be written to: leaked on purpose.
+        if settled { unsafe wakeUpCounter.deallocate() }
+    }
+
+    /// IORING_MAX_ENTRIES.
+    static let maximumDepth = 32_768
+
+    public var capabilities: IOCapabilities {
+        IOCapabilities(
+            name: "uring", depth: depth, maximumVectors: IOVector.maximumCount,
+            registersMemory: true, registersDescriptors: registeredDescriptors.count > 0,
+            setUp: setUp)
+    }
+
+    public var counters: IODriverCounters {
+        var counters = IODriverCounters()
+        counters.systemCalls = ring.systemCalls
+        counters.overflows = ring.overflows
+        return counters
+    }
+
+    public var waker: IOWaker { wakeUp.waker }
+}
