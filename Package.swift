@@ -17,7 +17,7 @@ let package = Package(
     products: [
         .library(name: "IOEngineCore", targets: ["IOEngineCore"]),
         .library(name: "IOEngineURing", targets: ["IOEngineURing"]),
-
+        .executable(name: "ioengine", targets: ["ioengine"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
@@ -47,6 +47,68 @@ let package = Package(
             name: "IOEngineURing",
             dependencies: [
                 "IOEngineCore", "CLibURing",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
+
+        // Floor 4: workloads, generic over the driver; not a product.
+        .target(
+            name: "IOEngineBench",
+            dependencies: [
+                "IOEngineCore", "CLinux",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
+
+        // Floor 5
+        .executableTarget(
+            name: "ioengine",
+            dependencies: [
+                "IOEngineBench", "IOEngineCore", "IOEngineURing",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "QuickStart",
+            dependencies: [
+                "IOEngineCore", "IOEngineURing",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "DocsSource/Examples/QuickStart", swiftSettings: settings),
+
+        // Tests: what they share, then one target a module.
+        .target(
+            name: "ToyDriver", dependencies: ["IOEngineCore"], path: "Tests/ToyDriver",
+            swiftSettings: settings),
+        .target(
+            name: "TestSupport",
+            dependencies: [
+                "IOEngineCore", "CLinux",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Tests/TestSupport", swiftSettings: settings),
+        .testTarget(
+            name: "IOEngineCoreTests",
+            dependencies: [
+                "IOEngineCore", "TestSupport",
+                .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "BasicContainers", package: "swift-collections"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "IOEngineURingTests",
+            dependencies: [
+                "IOEngineCore", "IOEngineURing", "TestSupport", "CLinux",
+                .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "BasicContainers", package: "swift-collections"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "IOEngineToolTests",
+            dependencies: [
+                "IOEngineBench", "IOEngineCore", "IOEngineURing", "ToyDriver", "TestSupport",
+                "ioengine", "QuickStart",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),

@@ -12,6 +12,8 @@ struct DescriptorRecord {
     /// Whose facts these are: an ``IODescriptor``'s identity, or 0 for a plain number.
     @usableFromInline var identity: UInt64 = 0
     @usableFromInline var isKnown = false
+    /// Known, seekable, no directory, not appending: transfers need no further look.
+    @usableFromInline var isPlain = false
     /// What reads, writes and allocates are refused with, if they are; `.kernel`: nothing.
     @usableFromInline var refusal: IOError.Reason = .kernel
     /// O_APPEND: writes are never split or continued.
@@ -40,6 +42,7 @@ struct DescriptorRecord {
         } else {
             refusal = .kernel
         }
+        isPlain = refusal == .kernel && !isAppending
     }
 }
 

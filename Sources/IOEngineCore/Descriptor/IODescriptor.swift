@@ -1,5 +1,5 @@
 internal import Glibc
-internal import Synchronization
+public import Synchronization
 public import SystemPackage
 
 /// An open file that the engine knows and owns.
@@ -17,10 +17,10 @@ public final class IODescriptor: Sendable {
     /// Tells two descriptors apart that had the same number one after the other; never 0.
     @usableFromInline let identity: UInt64
     /// How many loops have events of it in flight, and the two bits below.
-    private let state = Atomic<UInt64>(0)
+    @usableFromInline let state = Atomic<UInt64>(0)
     private let syncErrno = Atomic<Int32>(0)
 
-    private static let closing: UInt64 = 1 << 63
+    @inlinable static var closing: UInt64 { 1 << 63 }
     private static let closed: UInt64 = 1 << 62
     private static let identities = Atomic<UInt64>(1)
 
@@ -55,7 +55,7 @@ public final class IODescriptor: Sendable {
     public var fileDescriptor: FileDescriptor { FileDescriptor(rawValue: rawValue) }
 
     /// Whether ``close()`` was called. Events submitted from then on are answered with EBADF.
-    public var isClosed: Bool { state.load(ordering: .acquiring) & Self.closing != 0 }
+    @inlinable public var isClosed: Bool { state.load(ordering: .acquiring) & Self.closing != 0 }
 
     /// Closes the file: at once if no event of it is in flight, else when the last one has settled.
     ///
@@ -83,6 +83,7 @@ public final class IODescriptor: Sendable {
     }
 
     /// A loop has its first event in flight. False: it is closed.
+    @usableFromInline
     func hold() -> Bool {
         var seen = state.load(ordering: .relaxed)
         while seen & Self.closing == 0 {
@@ -95,6 +96,7 @@ public final class IODescriptor: Sendable {
     }
 
     /// A loop has no event in flight any more.
+    @usableFromInline
     func release() {
         let after = state.subtract(1, ordering: .acquiringAndReleasing).newValue
         if after & Self.closing != 0, after & ~(Self.closing | Self.closed) == 0 {
@@ -108,6 +110,8 @@ public final class IODescriptor: Sendable {
         let number = syncErrno.load(ordering: .acquiring)
         return number == 0 ? nil : Errno(rawValue: number)
     }
+
+    @usableFromInline var syncErrorNumber: Int32 { syncErrno.load(ordering: .acquiring) }
 
     /// Says that the lost data was written again or is not needed.
     public func clearSyncError() { syncErrno.store(0, ordering: .releasing) }

@@ -71,7 +71,7 @@ public struct IOError: Error, Hashable, Sendable, CustomStringConvertible {
         self.transferred = transferred
         errno = Errno(rawValue: failure.errno)
         reason = failure.reason
-        alignment = failure.reason == .misaligned ? Int(failure.detail) : 0
+        alignment = failure.reason == .misaligned ? 1 << Int(failure.alignmentLogarithm) : 0
         givenAdvice = nil
     }
 

@@ -1,21 +1,29 @@
-/// Why an event failed, in 12 bytes: an error is made of it only when somebody asks.
+/// Why an event failed, in 4 bytes: an error is made of it only when somebody asks.
 @frozen @usableFromInline
 struct IOFailure: Equatable, Sendable {
-    /// Positive; 0: no failure.
-    @usableFromInline var errno: Int32
-    @usableFromInline var reason: IOError.Reason
-    /// What the reason needs to be explained: an alignment in bytes.
-    @usableFromInline var detail: UInt32
+    /// Positive; 0: no failure. Every errno of Linux is below 4096.
+    @usableFromInline let number: UInt16
+    @usableFromInline let reason: IOError.Reason
+    /// Of an alignment in bytes, where the reason is one: its binary logarithm.
+    @usableFromInline let alignmentLogarithm: UInt8
 
     @inlinable
-    init(errno: Int32, reason: IOError.Reason, detail: UInt32 = 0) {
-        self.errno = errno
+    init(errno: Int32, reason: IOError.Reason) {
+        number = UInt16(truncatingIfNeeded: errno)
         self.reason = reason
-        self.detail = detail
+        alignmentLogarithm = 0
     }
 
+    /// - Parameter alignment: Bytes; a power of two.
+    init(errno: Int32, misalignedFor alignment: Int) {
+        number = UInt16(truncatingIfNeeded: errno)
+        reason = .misaligned
+        alignmentLogarithm = UInt8(truncatingIfNeeded: alignment.trailingZeroBitCount)
+    }
+
+    @inlinable var errno: Int32 { Int32(number) }
     @inlinable static var none: IOFailure { IOFailure(errno: 0, reason: .kernel) }
-    @inlinable var isNone: Bool { errno == 0 }
+    @inlinable var isNone: Bool { number == 0 }
 
     /// As the kernel answered it.
     @inlinable

@@ -2,6 +2,19 @@ public import BasicContainers
 public import SystemPackage
 
 extension IOEvent where Callback: ~Copyable {
+    /// A transfer with one buffer.
+    @inlinable
+    init(
+        _ action: IOAction, descriptor: Int32, object: IODescriptor?, buffer: consuming IOBuffer,
+        offset: Int64, range: Range<Int>?, callback: consuming Callback?
+    ) {
+        let whole = action == .read ? buffer.capacity : buffer.count
+        self.init(
+            action, descriptor: descriptor, object: object, buffer: buffer, offset: offset,
+            rangeStart: range?.lowerBound ?? 0, length: range?.count ?? whole,
+            movesWholeBuffer: range == nil, callback: callback)
+    }
+
     /// Reads into a buffer, from its start, as many bytes as it has capacity. Afterwards exactly the
     /// bytes that were read are valid.
     ///
@@ -16,8 +29,7 @@ extension IOEvent where Callback: ~Copyable {
     ) -> IOEvent {
         IOEvent(
             .read, descriptor: descriptor.rawValue, object: descriptor, buffer: buffer,
-            offset: offset, rangeStart: range?.lowerBound ?? 0, length: range?.count ?? 0,
-            movesWholeBuffer: range == nil, callback: callback)
+            offset: offset, range: range, callback: callback)
     }
 
     /// The same on a plain descriptor, which the caller keeps open until the event is finished.
@@ -28,8 +40,7 @@ extension IOEvent where Callback: ~Copyable {
     ) -> IOEvent {
         IOEvent(
             .read, descriptor: descriptor.rawValue, object: nil, buffer: buffer,
-            offset: offset, rangeStart: range?.lowerBound ?? 0, length: range?.count ?? 0,
-            movesWholeBuffer: range == nil, callback: callback)
+            offset: offset, range: range, callback: callback)
     }
 
     /// Writes the valid bytes of a buffer, or those in `range`, all of which must be valid.
@@ -40,8 +51,7 @@ extension IOEvent where Callback: ~Copyable {
     ) -> IOEvent {
         IOEvent(
             .write, descriptor: descriptor.rawValue, object: descriptor, buffer: buffer,
-            offset: offset, rangeStart: range?.lowerBound ?? 0, length: range?.count ?? 0,
-            movesWholeBuffer: range == nil, callback: callback)
+            offset: offset, range: range, callback: callback)
     }
 
     /// The same on a plain descriptor, which the caller keeps open until the event is finished.
@@ -52,8 +62,7 @@ extension IOEvent where Callback: ~Copyable {
     ) -> IOEvent {
         IOEvent(
             .write, descriptor: descriptor.rawValue, object: nil, buffer: buffer,
-            offset: offset, rangeStart: range?.lowerBound ?? 0, length: range?.count ?? 0,
-            movesWholeBuffer: range == nil, callback: callback)
+            offset: offset, range: range, callback: callback)
     }
 
     /// Reads into several buffers, one after the other, each filled before the next. Costs two
@@ -135,7 +144,7 @@ extension IOEvent where Callback: ~Copyable {
     ) -> IOEvent {
         IOEvent(
             .allocate, descriptor: descriptor.rawValue, object: descriptor, buffer: IOBuffer(),
-            offset: offset, length: length, movesWholeBuffer: false, allocationMode: mode,
+            offset: offset, rangeStart: Int(mode.rawValue), length: length, movesWholeBuffer: false,
             callback: callback)
     }
 
@@ -147,7 +156,7 @@ extension IOEvent where Callback: ~Copyable {
     ) -> IOEvent {
         IOEvent(
             .allocate, descriptor: descriptor.rawValue, object: nil, buffer: IOBuffer(),
-            offset: offset, length: length, movesWholeBuffer: false, allocationMode: mode,
+            offset: offset, rangeStart: Int(mode.rawValue), length: length, movesWholeBuffer: false,
             callback: callback)
     }
 

@@ -5,7 +5,9 @@ extension IOEvent where Callback: ~Copyable {
     /// Whether there is nothing left to do: everything moved, the file's end, or a failure. False
     /// before the event is finished and after a short transfer that was handed over.
     @inlinable
-    public var isDone: Bool { phase == .done || phase == .abandoned }
+    public var isDone: Bool {
+        status.contains(.done) || (action.isTransfer && wantedLength > 0 && movedLength == wantedLength)
+    }
 
     /// Bytes moved, or what went wrong. A read that ends at the end of the file succeeds with fewer
     /// bytes than asked, 0 at or past the end. `transferred` tells what was moved before a failure.
@@ -28,7 +30,7 @@ extension IOEvent where Callback: ~Copyable {
     /// False if the engine had to give the request up while the kernel may still work on it: the
     /// event then has no buffer.
     @inlinable
-    public var isSettled: Bool { phase != .abandoned }
+    public var isSettled: Bool { !status.contains(.abandoned) }
 
     @usableFromInline
     var error: IOError {
@@ -42,10 +44,15 @@ extension IOEvent where Callback: ~Copyable {
     /// - Parameter offset: Bytes from the start of the file; nil: where it was.
     @inlinable
     public mutating func restart(at offset: Int64? = nil) {
-        if let offset { self.offset = offset }
-        movedLength = 0
-        failure = .none
-        phase = .fresh
+        position = SIMD2(offset ?? position[0], 0)
+        clearOutcome()
+    }
+
+    /// Forgets how it ended. Writes only what there is to forget.
+    @inlinable
+    mutating func clearOutcome() {
+        if !failure.isNone { failure = .none }
+        if !status.isDisjoint(with: [.done, .abandoned]) { status.subtract([.done, .abandoned]) }
     }
 
     /// Takes the buffers of a vectored event out; none if there are none.

@@ -10,26 +10,21 @@
 /// transfer or an error, it continues where it stopped.
 @frozen
 public struct IOEvent<Callback: IOCallback & ~Copyable>: ~Copyable, Sendable {
-    /// Who hears of the end; taken out when it is called. Nil: nobody, for loops that are pulled.
-    public var callback: Callback?
+    // Events move often, right after they were changed. A processor can hand a store on to a load only
+    // if the store covers the load; else the load waits some 15 cycles. So the 96 bytes before the
+    // callback are laid out to be copied in 16 byte registers, and what the common path changes,
+    // offset and progress, is one such register.
 
     /// The memory. Without capacity where the action needs none, for vectored events, and after the
     /// engine had to abandon the request.
     public var buffer: IOBuffer
 
-    /// Bytes from the start of the file.
-    public var offset: Int64
+    /// Offset and bytes moved.
+    @usableFromInline var position: SIMD2<Int64>
 
-    /// Bytes to move or to allocate. For an event without a `range` the engine computes it when it
-    /// accepts the event: the buffer's capacity for a read, its valid bytes for a write.
-    @inlinable public var length: Int { wantedLength }
     @usableFromInline var wantedLength: Int
 
-    /// Bytes moved so far, over all continuations and parts.
-    @inlinable public var transferred: Int { movedLength }
-    @usableFromInline var movedLength: Int
-
-    /// Where in the buffer the bytes start.
+    /// Where in the buffer the bytes start; for an allocate its mode.
     @usableFromInline var rangeStart: Int
 
     @usableFromInline var vectored: IOVectorStorage?
@@ -40,51 +35,85 @@ public struct IOEvent<Callback: IOCallback & ~Copyable>: ~Copyable, Sendable {
 
     /// Transfers only.
     public var flags: IOFlags = []
-    public var priority: IOPriority = .inherited
-    public let action: IOAction
-    public var shortTransfers: IOShortTransferMode = .continues
 
     /// Why it failed; `.none` while it has not.
     @usableFromInline var failure: IOFailure = .none
 
-    /// Whether the engine has finished with it at least once since it was made or restarted.
-    @usableFromInline var phase: Phase = .fresh
+    public var priority: IOPriority = .inherited
+    public let action: IOAction
+    @usableFromInline var status: Status
 
-    /// Whether the IO moves the whole buffer (then `length` follows the buffer) or a range of it.
-    @usableFromInline let movesWholeBuffer: Bool
-
-    @usableFromInline let allocationMode: IOAllocationMode
-
-    @frozen @usableFromInline
-    enum Phase: UInt8, Sendable {
-        /// Never finished since it was made or restarted.
-        case fresh
-        /// Handed over with more to do.
-        case short
-        /// Finished: all of it, the file's end, or a failure.
-        case done
-        /// As done, but the kernel may still work on the memory, which the engine kept.
-        case abandoned
-    }
+    /// Who hears of the end; taken out when it is called. Nil: nobody, for loops that are pulled.
+    public var callback: Callback?
 
     @inlinable
     init(
         _ action: IOAction, descriptor: Int32, object: IODescriptor?, buffer: consuming IOBuffer,
         vectored: IOVectorStorage? = nil, offset: Int64, rangeStart: Int = 0, length: Int,
-        movesWholeBuffer: Bool, allocationMode: IOAllocationMode = .extend,
-        callback: consuming Callback?
+        movesWholeBuffer: Bool, callback: consuming Callback?
     ) {
-        self.action = action
-        self.descriptor = descriptor
-        descriptorObject = object
         self.buffer = buffer
-        self.vectored = vectored
-        self.offset = offset
-        self.rangeStart = rangeStart
+        position = SIMD2(offset, 0)
         wantedLength = length
-        self.movesWholeBuffer = movesWholeBuffer
-        self.allocationMode = allocationMode
+        self.rangeStart = rangeStart
+        self.vectored = vectored
+        descriptorObject = object
+        self.descriptor = descriptor
+        self.action = action
+        status = movesWholeBuffer ? .movesWholeBuffer : []
         self.callback = callback
-        movedLength = 0
+    }
+
+    /// Where the event stands, and two of its settings.
+    @frozen @usableFromInline
+    struct Status: OptionSet, Sendable {
+        @usableFromInline var rawValue: UInt8
+        @inlinable init(rawValue: UInt8) { self.rawValue = rawValue }
+        /// Finished although not all of it was moved: the file's end, or a failure; and anything that
+        /// moves no bytes.
+        @inlinable static var done: Self { Self(rawValue: 1) }
+        /// The kernel may still work on the memory, which the engine kept.
+        @inlinable static var abandoned: Self { Self(rawValue: 2) }
+        /// Short transfers are handed over.
+        @inlinable static var handsOver: Self { Self(rawValue: 4) }
+        /// The IO moves the whole buffer (then `length` follows the buffer), not a range of it.
+        @inlinable static var movesWholeBuffer: Self { Self(rawValue: 8) }
+    }
+}
+
+extension IOEvent where Callback: ~Copyable {
+    /// Bytes from the start of the file.
+    @inlinable
+    public var offset: Int64 {
+        get { position[0] }
+        set { position = SIMD2(newValue, position[1]) }
+    }
+
+    @inlinable
+    var movedLength: Int {
+        get { Int(truncatingIfNeeded: position[1]) }
+        set { position = SIMD2(position[0], Int64(truncatingIfNeeded: newValue)) }
+    }
+
+    /// Bytes to move or to allocate. For an event without a `range` the engine computes it when it
+    /// accepts the event: the buffer's capacity for a read, its valid bytes for a write.
+    @inlinable public var length: Int { wantedLength }
+
+    /// Bytes moved so far, over all continuations and parts.
+    @inlinable public var transferred: Int { movedLength }
+
+    /// What happens when the kernel moves fewer bytes than asked.
+    @inlinable
+    public var shortTransfers: IOShortTransferMode {
+        get { status.contains(.handsOver) ? .handsOver : .continues }
+        set {
+            if newValue == .handsOver { status.insert(.handsOver) } else { status.remove(.handsOver) }
+        }
+    }
+
+
+    @inlinable var movesWholeBuffer: Bool { status.contains(.movesWholeBuffer) }
+    @inlinable var allocationMode: IOAllocationMode {
+        IOAllocationMode(rawValue: Int32(truncatingIfNeeded: rangeStart))
     }
 }

@@ -16,6 +16,8 @@ final class IOVectorStorage: @unchecked Sendable {
         self.buffers = buffers
     }
 
+    @usableFromInline var count: Int { buffers.count }
+
     deinit { unsafe vectors.deallocate() }
 
     /// Takes the buffers out, and leaves none.

@@ -5,15 +5,29 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// Takes an event in and stages its first request. What is wrong with it arrives through its
     /// hand-over, never from here.
     @inlinable
+    @inline(__always)
     mutating func submit(_ event: consuming IOEvent<Callback>) -> IOSubmission<Callback> {
-        assert(thread == ThreadIdentity.current, "a loop belongs to the thread that made it")
         if isClosed { return .closed(event) }
         guard freeCount > 0 else { return .full(event) }
+        return .accepted(accept(event))
+    }
+
+    /// The same with room known to be there. Returns little, where the outcome with room for an event
+    /// costs a copy.
+    @inlinable
+    mutating func accept(_ event: consuming IOEvent<Callback>) -> IOTicket {
+        assert(thread == ThreadIdentity.current, "a loop belongs to the thread that made it")
         freeCount &-= 1
         let number = unsafe free[freeCount]
+        unsafe (events + Int(number)).initialize(to: event)
+        return enrol(number)
+    }
+
+    /// Starts the event that lies in a slot taken from the free ones.
+    @inlinable @inline(__always)
+    mutating func enrol(_ number: UInt32) -> IOTicket {
         let slot = unsafe slots + Int(number)
         let stored = unsafe events + Int(number)
-        unsafe stored.initialize(to: event)
         statistics.submitted &+= 1
         if inFlight > statistics.largestInFlight { statistics.largestInFlight = inFlight }
         if latencies != nil { unsafe slot.pointee.submittedAt = driver.now().nanoseconds }
@@ -25,8 +39,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         } else {
             refuse(number, failure)
         }
-        return unsafe .accepted(
-            IOTicket(rawValue: UInt64(slot.pointee.acceptedGeneration) << 32 | UInt64(number)))
+        return unsafe IOTicket(
+            rawValue: UInt64(slot.pointee.acceptedGeneration) << 32 | UInt64(number))
     }
 
     /// Checks the event and enters it into its descriptor's record. A failure touches neither file
@@ -35,12 +49,12 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     mutating func admit(
         _ event: UnsafeMutablePointer<IOEvent<Callback>>, _ slot: UnsafeMutablePointer<LoopSlot>
     ) -> IOFailure {
-        unsafe event.pointee.failure = .none
+        unsafe event.pointee.clearOutcome()
         unsafe slot.pointee.record = nil
         unsafe slot.pointee.holdsObject = false
         let action = unsafe event.pointee.action
         guard unsafe (action == .read || action == .write)
-            && event.pointee.shortTransfers == .continues && event.pointee.flags.isEmpty
+            && !event.pointee.status.contains(.handsOver) && event.pointee.flags.isEmpty
         else { return unsafe admitOther(event, slot) }
         unsafe slot.pointee.machine.accept(
             action == .write ? [.transfer, .write] : .transfer)
@@ -55,7 +69,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         let isRead = unsafe event.pointee.action == .read
         let limit = unsafe isRead ? event.pointee.buffer.capacity : event.pointee.buffer.count
         let done = unsafe event.pointee.transferred
-        if unsafe event.pointee.movesWholeBuffer && done == 0 {
+        if unsafe event.pointee.movesWholeBuffer && done == 0 && event.pointee.length != limit {
             unsafe event.pointee.wantedLength = limit
         }
         let length = unsafe event.pointee.length
@@ -97,7 +111,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     }
 
     /// Events off the common path: vectored, with flags, handed over short, or without bytes.
-    @usableFromInline
+    @inlinable @inline(never)
     mutating func admitOther(
         _ event: UnsafeMutablePointer<IOEvent<Callback>>, _ slot: UnsafeMutablePointer<LoopSlot>
     ) -> IOFailure {
@@ -144,7 +158,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         return unsafe enter(event, slot)
     }
 
-    private func describeAllocation(
+    @usableFromInline
+    func describeAllocation(
         _ event: UnsafeMutablePointer<IOEvent<Callback>>
     ) -> IOFailure {
         let isNegative = unsafe event.pointee.offset < 0
@@ -166,21 +181,25 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         _ event: UnsafeMutablePointer<IOEvent<Callback>>, _ slot: UnsafeMutablePointer<LoopSlot>
     ) -> IOFailure {
         let number = unsafe event.pointee.descriptor
-        // The expected case: seen before, in flight already, nothing special about it.
-        if number >= 0, let record = unsafe table.find(number),
-            unsafe record.pointee.isKnown && record.pointee.refusal == .kernel
-                && record.pointee.identity == 0 && !record.pointee.isAppending
-                && event.pointee.descriptorObject == nil && event.pointee.action.isTransfer,
-            fileSizeLimit == .max, supports(unsafe event.pointee.action).isNone
-        {
-            unsafe record.pointee.inFlight &+= 1
-            unsafe slot.pointee.record = unsafe record
-            return .none
+        guard number >= 0, let record = unsafe table.find(number),
+            unsafe record.pointee.isPlain && event.pointee.action.isTransfer
+                && allowsEverything
+        else { return unsafe enterChecked(event, slot) }
+        // The expected case: seen before, and nothing special about it.
+        if let object = unsafe event.pointee.descriptorObject {
+            guard unsafe record.pointee.identity == object.identity
+                && record.pointee.objectInFlight > 0 && !object.isClosed
+            else { return unsafe enterChecked(event, slot) }
+            unsafe record.pointee.objectInFlight &+= 1
+        } else if unsafe record.pointee.identity != 0 {
+            return unsafe enterChecked(event, slot)
         }
-        return unsafe enterChecked(event, slot)
+        unsafe record.pointee.inFlight &+= 1
+        unsafe slot.pointee.record = unsafe record
+        return .none
     }
 
-    @usableFromInline
+    @inlinable @inline(never)
     mutating func enterChecked(
         _ event: UnsafeMutablePointer<IOEvent<Callback>>, _ slot: UnsafeMutablePointer<LoopSlot>
     ) -> IOFailure {
@@ -210,7 +229,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         }
         if unsafe slot.pointee.machine.traits.contains(.single),
             unsafe event.pointee.length > IORequest.maximumTransfer
-                || (event.pointee.vectored.map { $0.buffers.count > maximumVectors } ?? false)
+                || (event.pointee.vectored.map { $0.count > maximumVectors } ?? false)
         {
             return IOFailure(errno: Errnos.invalidArgument, reason: .tooLargeToSplit)
         }
@@ -232,6 +251,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     }
 
     /// Fills a record with what is known of a file. False: the number is not open.
+    @usableFromInline
     mutating func learn(
         _ number: Int32, _ object: IODescriptor?, _ record: UnsafeMutablePointer<DescriptorRecord>
     ) -> Bool {
@@ -248,6 +268,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     }
 
     /// The registration of the file that had this number before.
+    @usableFromInline
     mutating func endRegistration(_ record: UnsafeMutablePointer<DescriptorRecord>) {
         let index = unsafe record.pointee.registeredIndex
         if index >= 0 { driver.unregister(descriptorIndex: index) }
@@ -256,12 +277,21 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
 
     /// What the facts say against the event. Before a plain number is refused, its file is looked at
     /// again: the number may have been closed and given to another file.
-    private mutating func refusal(
+    @inlinable
+    mutating func refusal(
         of event: UnsafeMutablePointer<IOEvent<Callback>>,
         _ record: UnsafeMutablePointer<DescriptorRecord>
     ) -> IOFailure {
         let first = unsafe knownRefusal(of: event, record)
         if unsafe first.isNone || event.pointee.descriptorObject != nil { return first }
+        return unsafe refusalAfterLooking(first, event, record)
+    }
+
+    @usableFromInline
+    mutating func refusalAfterLooking(
+        _ first: IOFailure, _ event: UnsafeMutablePointer<IOEvent<Callback>>,
+        _ record: UnsafeMutablePointer<DescriptorRecord>
+    ) -> IOFailure {
         let number = unsafe event.pointee.descriptor
         guard let facts = try? driver.inspect(number) else {
             return IOFailure(errno: Errnos.badDescriptor, reason: .closedDescriptor)
@@ -273,7 +303,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         return unsafe knownRefusal(of: event, record)
     }
 
-    private func knownRefusal(
+    @inlinable
+    func knownRefusal(
         of event: UnsafeMutablePointer<IOEvent<Callback>>,
         _ record: UnsafeMutablePointer<DescriptorRecord>
     ) -> IOFailure {
@@ -281,7 +312,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         if action.isSync {
             let known = unsafe record.pointee.syncErrno
             let object = unsafe event.pointee.descriptorObject
-            let sticky = object.map { $0.syncError?.rawValue ?? 0 } ?? known
+            let sticky = object.map { $0.syncErrorNumber } ?? known
             return sticky == 0 ? .none : IOFailure(errno: sticky, reason: .stickySyncError)
         }
         if action == .noOperation { return .none }
@@ -300,7 +331,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     }
 
     /// An allocate that would make the file larger than RLIMIT_FSIZE allows is refused whole.
-    private func allocationGrows(_ event: UnsafeMutablePointer<IOEvent<Callback>>) -> Bool {
+    @inlinable
+    func allocationGrows(_ event: UnsafeMutablePointer<IOEvent<Callback>>) -> Bool {
         guard unsafe event.pointee.action == .allocate else { return false }
         let mode = unsafe event.pointee.allocationMode
         let end = unsafe event.pointee.offset + Int64(event.pointee.length)
@@ -312,7 +344,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     mutating func refuse(_ number: UInt32, _ failure: IOFailure) {
         unsafe slots[Int(number)].machine.refuse()
         unsafe events[Int(number)].failure = failure
-        unsafe events[Int(number)].phase = .done
+        unsafe events[Int(number)].status.insert(.done)
         ready.push(number)
     }
 }

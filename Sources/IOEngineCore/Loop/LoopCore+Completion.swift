@@ -2,8 +2,36 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// The next finished event, or nil when there is none without waiting.
     @inlinable
     mutating func next() -> IOEvent<Callback>? {
+        guard let number = nextFinished() else { return nil }
+        return handOver(number)
+    }
+
+    /// Lets `body` see up to `limit` finished events where they lie, and does with each what it says.
+    @inlinable @inline(__always)
+    mutating func forEachFinished(
+        limit: Int, _ body: (inout IOEvent<Callback>) -> IODisposition
+    ) -> Int {
+        var handled = 0
+        while handled < limit, let number = nextFinished() {
+            handled &+= 1
+            conclude(number)
+            switch body(&(unsafe events[Int(number)])) {
+            case .submitAgain:
+                _ = enrol(number)
+            case .release:
+                unsafe free[freeCount] = number
+                freeCount &+= 1
+                _ = unsafe (events + Int(number)).move()
+            }
+        }
+        return handled
+    }
+
+    /// The slot of the next finished event.
+    @inlinable @inline(__always)
+    mutating func nextFinished() -> UInt32? {
         while true {
-            if !ready.isEmpty { return handOver(ready.pop()) }
+            if !ready.isEmpty { return ready.pop() }
             if completionHead == completionCount, !reap() { return nil }
             let completion = unsafe completions[completionHead]
             completionHead &+= 1
@@ -14,7 +42,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
                 statistics.staleCompletions &+= 1
                 continue
             }
-            if settle(number, completion.result) { return handOver(number) }
+            if settle(number, completion.result) { return number }
         }
     }
 
@@ -41,15 +69,16 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         } else {
             statistics.bytesWritten &+= UInt64(truncatingIfNeeded: max(0, result))
         }
-        if step == .finish, unsafe event.pointee.transferred == event.pointee.length {
-            unsafe event.pointee.phase = .done
+        if case .finish = step, unsafe event.pointee.transferred == event.pointee.length,
+            unsafe event.pointee.action.isTransfer
+        {
             return true
         }
         return take(step, number, result)
     }
 
     /// Everything but a whole transfer.
-    @usableFromInline
+    @inlinable @inline(never)
     mutating func take(_ first: EventStateMachine.Step, _ number: UInt32, _ result: Int) -> Bool {
         let slot = unsafe slots + Int(number)
         let event = unsafe events + Int(number)
@@ -64,11 +93,11 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
                 // What moved some bytes but not all was handed over short; 0 bytes are the end.
                 let isWhole = unsafe event.pointee.transferred == event.pointee.length
                 let isShort = isTransfer && result > 0 && !isWhole
-                unsafe event.pointee.phase = isShort ? .short : .done
+                if !isShort { unsafe event.pointee.status.insert(.done) }
                 return true
             case .fail(let failure):
                 unsafe event.pointee.failure = explain(failure, number)
-                unsafe event.pointee.phase = .done
+                unsafe event.pointee.status.insert(.done)
                 unsafe keepSyncError(event, slot)
                 return true
             case .next:
@@ -96,7 +125,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     }
 
     /// A continuation of a write that would start at RLIMIT_FSIZE, and draw SIGXFSZ.
-    private func wouldPassFileSizeLimit(
+    @inlinable
+    func wouldPassFileSizeLimit(
         _ event: UnsafeMutablePointer<IOEvent<Callback>>, _ slot: UnsafeMutablePointer<LoopSlot>
     ) -> Bool {
         guard unsafe fileSizeLimit < .max && event.pointee.action.isWrite else { return false }
@@ -105,7 +135,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     }
 
     /// The kernel refused to continue where a transfer stopped: does the file end there?
-    private mutating func examine(_ number: UInt32) -> EventStateMachine.Step {
+    @usableFromInline
+    mutating func examine(_ number: UInt32) -> EventStateMachine.Step {
         let slot = unsafe slots + Int(number)
         let event = unsafe events + Int(number)
         guard let facts = try? driver.inspect(unsafe event.pointee.descriptor) else {
@@ -119,7 +150,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     }
 
     /// A failed sync stays visible until the user clears it.
-    private func keepSyncError(
+    @usableFromInline
+    func keepSyncError(
         _ event: UnsafeMutablePointer<IOEvent<Callback>>, _ slot: UnsafeMutablePointer<LoopSlot>
     ) {
         let errno = unsafe event.pointee.failure.errno
@@ -136,6 +168,15 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// Moves a finished event out and frees its slot.
     @inlinable @inline(__always)
     mutating func handOver(_ number: UInt32) -> IOEvent<Callback> {
+        conclude(number)
+        unsafe free[freeCount] = number
+        freeCount &+= 1
+        return unsafe (events + Int(number)).move()
+    }
+
+    /// Settles the accounts of a finished event that leaves the engine.
+    @inlinable @inline(__always)
+    mutating func conclude(_ number: UInt32) {
         let slot = unsafe slots + Int(number)
         let event = unsafe events + Int(number)
         unsafe slot.pointee.machine.handedOver()
@@ -148,7 +189,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         }
         if unsafe event.pointee.action == .read {
             let end = unsafe event.pointee.rangeStart &+ event.pointee.transferred
-            if unsafe event.pointee.movesWholeBuffer || end > event.pointee.buffer.count {
+            let count = unsafe event.pointee.buffer.count
+            if unsafe end > count || (end < count && event.pointee.movesWholeBuffer) {
                 unsafe event.pointee.buffer.setCount(end)
             }
         } else if unsafe event.pointee.action == .readVectored {
@@ -159,13 +201,10 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             latencies?.record(
                 nanoseconds: unsafe driver.now().nanoseconds &- slot.pointee.submittedAt)
         }
-        unsafe free[freeCount] = number
-        freeCount &+= 1
-        return unsafe event.move()
     }
 
     /// The event no longer holds its descriptor object.
-    @usableFromInline
+    @inlinable
     func letGo(
         _ event: UnsafeMutablePointer<IOEvent<Callback>>, _ slot: UnsafeMutablePointer<LoopSlot>,
         _ record: UnsafeMutablePointer<DescriptorRecord>

@@ -65,9 +65,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         let offsets = facts.offsetAlignment > 0 ? facts.offsetAlignment : 512
         let addresses = facts.memoryAlignment > 0 ? facts.memoryAlignment : 512
         if unsafe isMisaligned(event, offsets: offsets, addresses: addresses) {
-            return IOFailure(
-                errno: failure.errno, reason: .misaligned,
-                detail: UInt32(clamping: max(offsets, addresses)))
+            return IOFailure(errno: failure.errno, misalignedFor: max(offsets, addresses))
         }
         return failure
     }

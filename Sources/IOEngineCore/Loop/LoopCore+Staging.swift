@@ -18,7 +18,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     }
 
     /// The driver is full: flush it once, else queue the event behind those that wait already.
-    @usableFromInline
+    @inlinable @inline(never)
     mutating func stageLater(_ number: UInt32) {
         statistics.fullQueues &+= 1
         if waiting.isEmpty {
@@ -30,7 +30,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     }
 
     /// Stages what had to wait, oldest first, until the driver is full again.
-    @usableFromInline
+    @inlinable @inline(never)
     mutating func stageWaiting() {
         while !waiting.isEmpty {
             let number = waiting.pop()
@@ -74,7 +74,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     }
 
     /// Requests without bytes, and vectored ones.
-    @usableFromInline
+    @inlinable @inline(never)
     mutating func makeOtherRequest(
         _ number: UInt32, _ slot: UnsafeMutablePointer<LoopSlot>
     ) -> IORequest {

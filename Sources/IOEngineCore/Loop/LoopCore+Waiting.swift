@@ -70,9 +70,9 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             let event = unsafe events + Int(number)
             if unsafe slot.pointee.machine.state == .inFlight {
                 unsafe keepForEver(event)
-                unsafe event.pointee.phase = .abandoned
+                unsafe event.pointee.status.insert([.done, .abandoned])
             } else {
-                unsafe event.pointee.phase = .done
+                unsafe event.pointee.status.insert(.done)
             }
             _ = unsafe slot.pointee.machine.fail(.none)
             unsafe event.pointee.failure = IOFailure(

@@ -40,6 +40,9 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
     /// with SIGXFSZ, so they are refused here.
     @usableFromInline let fileSizeLimit: Int64
 
+    /// No limit on file sizes, and a driver that does everything: transfers need no further look.
+    @usableFromInline let allowsEverything: Bool
+
     @usableFromInline var isClosed = false
     @usableFromInline var statistics = IOStatistics()
     @usableFromInline var latencies: IOLatencies?
@@ -68,6 +71,8 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
         if bits & 1 << IOAction.write.rawValue != 0 { bits |= 1 << IOAction.writeVectored.rawValue }
         supportedActions = bits
         fileSizeLimit = ProcessLimits.fileSize
+        let transfers: UInt16 = 0b1111
+        allowsEverything = fileSizeLimit == .max && bits & transfers == transfers
         latencies = recordsLatencies ? IOLatencies() : nil
         thread = ThreadIdentity.current
     }
