@@ -52,7 +52,8 @@ struct Ring: ~Copyable {
 
     private init(_ ring: UnsafeMutablePointer<io_uring>, isRegistered: Bool) {
         unsafe self.ring = ring
-        func atomic(_ counter: UnsafeMutablePointer<UInt32>) -> UnsafeMutablePointer<Atomic<UInt32>> {
+        func atomic(_ counter: UnsafeMutablePointer<UInt32>) -> UnsafeMutablePointer<Atomic<UInt32>>
+        {
             unsafe UnsafeMutableRawPointer(counter).assumingMemoryBound(to: Atomic<UInt32>.self)
         }
         let sq = unsafe ring.pointee.sq

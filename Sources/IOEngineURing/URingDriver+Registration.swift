@@ -11,7 +11,7 @@ extension URingDriver {
         }
         if unsafe regions.isEmpty { return .registered(index: 0) }
         var vectors = unsafe [iovec]()
-        for unsafe region in unsafe regions {
+        for unsaferegion in unsafe regions {
             unsafe vectors.append(iovec(iov_base: region.baseAddress, iov_len: region.count))
         }
         let answer = unsafe io_uring_register_buffers(

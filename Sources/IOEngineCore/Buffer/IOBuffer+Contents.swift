@@ -61,7 +61,8 @@ extension IOBuffer {
     ///
     /// A count above the capacity is a precondition failure. Cost: the zeros that are added.
     public mutating func resize(to newCount: Int) {
-        precondition(newCount >= 0 && newCount <= capacity, "a count lies between 0 and the capacity")
+        precondition(
+            newCount >= 0 && newCount <= capacity, "a count lies between 0 and the capacity")
         if newCount > count {
             unsafe (base + count).initializeMemory(
                 as: UInt8.self, repeating: 0, count: newCount - count)
@@ -88,7 +89,8 @@ extension IOBuffer {
 
     /// Adds a copy of `source` behind the valid bytes. Too little room is a precondition failure.
     public mutating func append(copying source: RawSpan) {
-        precondition(source.byteCount <= capacity - count, "the buffer has no room for that many bytes")
+        precondition(
+            source.byteCount <= capacity - count, "the buffer has no room for that many bytes")
         unsafe source.withUnsafeBytes { bytes in
             if let start = bytes.baseAddress {
                 unsafe (base + validCount).copyMemory(from: start, byteCount: bytes.count)
@@ -103,7 +105,8 @@ extension IOBuffer {
         addingCapacity capacity: Int,
         initializingWith body: (inout OutputRawSpan) throws(E) -> Void
     ) throws(E) {
-        precondition(capacity >= 0 && capacity <= self.capacity - count, "not that much free capacity")
+        precondition(
+            capacity >= 0 && capacity <= self.capacity - count, "not that much free capacity")
         let free = unsafe UnsafeMutableRawBufferPointer(start: base + count, count: capacity)
         var span = unsafe OutputRawSpan(buffer: free, initializedCount: 0)
         defer {

@@ -29,7 +29,8 @@ public final class IOBufferPool: Sendable {
     public init(count: Int, bufferCapacity: Int, alignment: Int = 4096) throws(IOError) {
         self.count = count
         self.bufferCapacity = bufferCapacity
-        storage = try IOBufferPoolStorage(count: count, capacity: bufferCapacity, alignment: alignment)
+        storage = try IOBufferPoolStorage(
+            count: count, capacity: bufferCapacity, alignment: alignment)
     }
 
     /// A free buffer with no valid bytes, or nil when all are taken. Wait-free but for contention.
@@ -75,7 +76,9 @@ final class IOBufferPoolStorage: IOBufferOwner, @unchecked Sendable {
         guard !overflowed, !overflowedToo, !overflowedLast else { throw Self.noMemory(of: Int.max) }
         let start = unsafe mmap(
             nil, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-        guard let start = unsafe start, unsafe start != MAP_FAILED else { throw Self.noMemory(of: mapped) }
+        guard let start = unsafe start, unsafe start != MAP_FAILED else {
+            throw Self.noMemory(of: mapped)
+        }
         // Huge pages make pinning cheaper for the kernel; without them nothing is lost.
         if mapped >= 2 << 20 { unsafe madvise(start, mapped, CLinux.MADV_HUGEPAGE) }
         unsafe memory = UnsafeMutableRawBufferPointer(start: start, count: mapped)
@@ -124,7 +127,8 @@ final class IOBufferPoolStorage: IOBufferOwner, @unchecked Sendable {
                 expected: seen, desired: desired, ordering: .acquiring)
             if exchanged {
                 return unsafe IOBuffer(
-                    base: first + (Int(index) - 1) * stride, capacity: capacity, count: 0, owner: self)
+                    base: first + (Int(index) - 1) * stride, capacity: capacity, count: 0,
+                    owner: self)
             }
             seen = original
         }
@@ -150,7 +154,8 @@ final class IOBufferPoolStorage: IOBufferOwner, @unchecked Sendable {
         while from < count {
             let buffers = min(buffersPerRegion, count - from)
             unsafe regions.append(
-                UnsafeMutableRawBufferPointer(start: first + from * stride, count: buffers * stride))
+                UnsafeMutableRawBufferPointer(start: first + from * stride, count: buffers * stride)
+            )
             from += buffers
         }
         return unsafe regions

@@ -30,5 +30,7 @@ public struct IOInstant: Comparable, Hashable, Sendable {
 
     /// Nanoseconds from `earlier` to this instant.
     @inlinable
-    public func nanoseconds(since earlier: IOInstant) -> Int64 { nanoseconds &- earlier.nanoseconds }
+    public func nanoseconds(since earlier: IOInstant) -> Int64 {
+        nanoseconds &- earlier.nanoseconds
+    }
 }

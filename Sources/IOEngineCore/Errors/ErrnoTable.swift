@@ -40,13 +40,15 @@ enum ErrnoTable {
 
     /// What failed and where: "read of 4096 bytes at offset 512 on descriptor 5".
     static func subject(of error: IOError) -> String {
-        let place = error.descriptor >= 0 || error.reason == .negativeDescriptor
+        let place =
+            error.descriptor >= 0 || error.reason == .negativeDescriptor
             ? " on descriptor \(error.descriptor)" : ""
         switch error.operation {
         case .event(let action):
             switch action {
             case .read, .readVectored, .write, .writeVectored, .allocate:
-                return "\(word(for: action)) of \(error.length) bytes at offset \(error.offset)\(place)"
+                return
+                    "\(word(for: action)) of \(error.length) bytes at offset \(error.offset)\(place)"
             case .syncData, .syncFull, .noOperation:
                 return word(for: action) + place
             }
@@ -75,7 +77,8 @@ enum ErrnoTable {
         switch error.reason {
         case .kernel, .advice: kernelAdvice(for: error)
         case .negativeOffset: "an offset counts bytes from the start of the file; use 0 or more"
-        case .offsetTooLarge: "offset and length together exceed 2^63 - 1 bytes; use a smaller offset"
+        case .offsetTooLarge:
+            "offset and length together exceed 2^63 - 1 bytes; use a smaller offset"
         case .zeroLength:
             "there is nothing to move; give a read a buffer with capacity, a write one with valid "
                 + "bytes, an allocate a length above 0"
@@ -101,7 +104,8 @@ enum ErrnoTable {
             "appending and atomic writes are never split and move at most "
                 + "\(IORequest.maximumTransfer) bytes; write less at a time"
         case .zeroWrite: "the device took no bytes and gave no error; check the device"
-        case .excessTransfer: "the driver reported more bytes than were asked for; that is a bug in it"
+        case .excessTransfer:
+            "the driver reported more bytes than were asked for; that is a bug in it"
         case .retriesExhausted:
             "it was interrupted or put off too often in a row; submit it again later"
         case .unsupportedAction: "this driver does not do that; choose another driver"

@@ -29,14 +29,16 @@ public protocol IOCallback: ~Copyable, Sendable {
 public struct ClosureCallback: IOCallback {
     @usableFromInline
     let body:
-        @Sendable (consuming IOEvent<ClosureCallback>, borrowing IOSubmitter<ClosureCallback>) -> Void
+        @Sendable (consuming IOEvent<ClosureCallback>, borrowing IOSubmitter<ClosureCallback>) ->
+            Void
 
     /// - Parameter body: Gets the finished event and a submitter.
     @inlinable
     public init(
-        _ body: @escaping @Sendable (
-            consuming IOEvent<ClosureCallback>, borrowing IOSubmitter<ClosureCallback>
-        ) -> Void
+        _ body:
+            @escaping @Sendable (
+                consuming IOEvent<ClosureCallback>, borrowing IOSubmitter<ClosureCallback>
+            ) -> Void
     ) {
         self.body = body
     }

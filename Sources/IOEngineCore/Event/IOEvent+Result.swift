@@ -6,7 +6,8 @@ extension IOEvent where Callback: ~Copyable {
     /// before the event is finished and after a short transfer that was handed over.
     @inlinable
     public var isDone: Bool {
-        status.contains(.done) || (action.isTransfer && wantedLength > 0 && movedLength == wantedLength)
+        status.contains(.done)
+            || (action.isTransfer && wantedLength > 0 && movedLength == wantedLength)
     }
 
     /// Bytes moved, or what went wrong. A read that ends at the end of the file succeeds with fewer

@@ -107,10 +107,13 @@ extension IOEvent where Callback: ~Copyable {
     public var shortTransfers: IOShortTransferMode {
         get { status.contains(.handsOver) ? .handsOver : .continues }
         set {
-            if newValue == .handsOver { status.insert(.handsOver) } else { status.remove(.handsOver) }
+            if newValue == .handsOver {
+                status.insert(.handsOver)
+            } else {
+                status.remove(.handsOver)
+            }
         }
     }
-
 
     @inlinable var movesWholeBuffer: Bool { status.contains(.movesWholeBuffer) }
     @inlinable var allocationMode: IOAllocationMode {

@@ -43,7 +43,8 @@ public struct IOSubmitter<Callback: IOCallback & ~Copyable>: ~Copyable, ~Escapab
     @inlinable @_lifetime(immortal)
     init(
         target: UnsafeMutableRawPointer,
-        body: @escaping (UnsafeMutableRawPointer, consuming IOEvent<Callback>) ->
+        body:
+            @escaping (UnsafeMutableRawPointer, consuming IOEvent<Callback>) ->
             IOSubmission<Callback>
     ) {
         unsafe self.target = target

@@ -34,7 +34,9 @@ public struct IOLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copya
     ///
     /// Throws EINVAL for a depth out of range.
     @inlinable
-    public init(depth: Int, driver: consuming Driver, recordsLatencies: Bool = false) throws(IOError) {
+    public init(depth: Int, driver: consuming Driver, recordsLatencies: Bool = false)
+        throws(IOError)
+    {
         try self.init(
             depth: depth, driver: driver, recordsLatencies: recordsLatencies, firstGeneration: 0)
     }
@@ -50,7 +52,8 @@ public struct IOLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copya
             throw IOError(
                 operation: .setUp, errno: .invalidArgument,
                 advice: "a queue depth of \(depth) is out of range; "
-                    + "use 1 to \(largest), which is what the driver \(capabilities.name) was made for")
+                    + "use 1 to \(largest), which is what the driver \(capabilities.name) was made for"
+            )
         }
         unsafe core = .allocate(capacity: 1)
         unsafe core.initialize(

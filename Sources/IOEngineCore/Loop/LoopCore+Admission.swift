@@ -53,8 +53,9 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         unsafe slot.pointee.record = nil
         unsafe slot.pointee.holdsObject = false
         let action = unsafe event.pointee.action
-        guard unsafe (action == .read || action == .write)
-            && !event.pointee.status.contains(.handsOver) && event.pointee.flags.isEmpty
+        guard
+            unsafe (action == .read || action == .write)
+                && !event.pointee.status.contains(.handsOver) && event.pointee.flags.isEmpty
         else { return unsafe admitOther(event, slot) }
         unsafe slot.pointee.machine.accept(
             action == .write ? [.transfer, .write] : .transfer)
@@ -187,8 +188,9 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         else { return unsafe enterChecked(event, slot) }
         // The expected case: seen before, and nothing special about it.
         if let object = unsafe event.pointee.descriptorObject {
-            guard unsafe record.pointee.identity == object.identity
-                && record.pointee.objectInFlight > 0 && !object.isClosed
+            guard
+                unsafe record.pointee.identity == object.identity
+                    && record.pointee.objectInFlight > 0 && !object.isClosed
             else { return unsafe enterChecked(event, slot) }
             unsafe record.pointee.objectInFlight &+= 1
         } else if unsafe record.pointee.identity != 0 {

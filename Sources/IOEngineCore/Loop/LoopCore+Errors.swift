@@ -53,7 +53,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     private func explainInvalidArgument(
         _ event: UnsafeMutablePointer<IOEvent<Callback>>, _ failure: IOFailure
     ) -> IOFailure {
-        guard let facts = try? driver.inspect(unsafe event.pointee.descriptor), facts.isDirect else {
+        guard let facts = try? driver.inspect(unsafe event.pointee.descriptor), facts.isDirect
+        else {
             return failure
         }
         if unsafe event.pointee.action.isWrite && facts.kind == .regular
