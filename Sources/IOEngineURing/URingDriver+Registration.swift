@@ -10,9 +10,8 @@ extension URingDriver {
             hasRegisteredMemory = false
         }
         if unsafe regions.isEmpty { return .registered(index: 0) }
-        var vectors = unsafe [iovec]()
-        for unsaferegion in unsafe regions {
-            unsafe vectors.append(iovec(iov_base: region.baseAddress, iov_len: region.count))
+        let vectors = unsafe regions.map { region in
+            unsafe iovec(iov_base: region.baseAddress, iov_len: region.count)
         }
         let answer = unsafe io_uring_register_buffers(
             ring.description, vectors, UInt32(vectors.count))

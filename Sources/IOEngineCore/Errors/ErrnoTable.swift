@@ -101,7 +101,8 @@ enum ErrnoTable {
         case .fileSizeLimit:
             "the process may not write that far; raise RLIMIT_FSIZE (ulimit -f)"
         case .tooLargeToSplit:
-            "appending and atomic writes are never split and move at most "
+            "appending and atomic writes are never split: one request holds as many buffers as the "
+                + "driver takes vectors, and at most "
                 + "\(IORequest.maximumTransfer) bytes; write less at a time"
         case .zeroWrite: "the device took no bytes and gave no error; check the device"
         case .excessTransfer:

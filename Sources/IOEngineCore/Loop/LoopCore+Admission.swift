@@ -156,6 +156,9 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         case .noOperation:
             return supports(action)
         }
+        if unsafe isTooLargeToStayWhole(event, slot) {
+            return IOFailure(errno: Errnos.invalidArgument, reason: .tooLargeToSplit)
+        }
         return unsafe enter(event, slot)
     }
 
@@ -229,10 +232,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         {
             unsafe slot.pointee.machine.traits.insert(.single)
         }
-        if unsafe slot.pointee.machine.traits.contains(.single),
-            unsafe event.pointee.length > IORequest.maximumTransfer
-                || (event.pointee.vectored.map { $0.count > maximumVectors } ?? false)
-        {
+        if unsafe isTooLargeToStayWhole(event, slot) {
             return IOFailure(errno: Errnos.invalidArgument, reason: .tooLargeToSplit)
         }
         if let object {
@@ -250,6 +250,16 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         unsafe record.pointee.inFlight += 1
         unsafe slot.pointee.record = unsafe record
         return .none
+    }
+
+    /// An event that must be one request, and does not fit into one.
+    @inlinable
+    func isTooLargeToStayWhole(
+        _ event: UnsafeMutablePointer<IOEvent<Callback>>, _ slot: UnsafeMutablePointer<LoopSlot>
+    ) -> Bool {
+        guard unsafe slot.pointee.machine.traits.contains(.single) else { return false }
+        if unsafe event.pointee.length > IORequest.maximumTransfer { return true }
+        return unsafe event.pointee.vectored.map { $0.count > maximumVectors } ?? false
     }
 
     /// Fills a record with what is known of a file. False: the number is not open.

@@ -21,6 +21,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         var attempts = 0
         while !waiting.isEmpty, atDriver == 0, available == 0 {
             _ = driver.submit(minimum: 0, deadline: nil)
+            // Completions that nobody took may be what fills it.
+            if reap() { return }
             stageWaiting()
             attempts += 1
             if attempts == 100, !waiting.isEmpty {

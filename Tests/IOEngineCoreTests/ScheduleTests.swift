@@ -1,0 +1,188 @@
+import Foundation
+import IOEngineCore
+import Synchronization
+import SystemPackage
+import Testing
+
+/// Random schedules: a hundredth of the campaign in an ordinary run; the whole of it with
+/// `IOENGINE_SCHEDULES=1000000 swift test -c release --filter ScheduleTests`. One schedule again with
+/// `IOENGINE_SEED=…`.
+@Suite(.serialized) struct ScheduleTests {
+    static let environment = ProcessInfo.processInfo.environment
+
+    @Test func everyEventComesBackOnceWithItsBufferWhateverTheDriverAnswers() {
+        let seeds: [UInt64]
+        if let seed = Self.environment["IOENGINE_SEED"].flatMap(UInt64.init) {
+            seeds = [seed]
+        } else {
+            let count = Self.environment["IOENGINE_SCHEDULES"].flatMap(UInt64.init) ?? 10_000
+            seeds = Array(1...count)
+        }
+        var hits: [String: Int] = [:]
+        var events = 0
+        for seed in seeds {
+            let schedule = Schedule(seed: seed)
+            schedule.callsBack ? runCalling(schedule) : runPulling(schedule)
+            schedule.finish()
+            let live = Schedule.liveBuffers.load(ordering: .relaxed)
+            if live != 0 { schedule.problems.append("\(live) buffers leaked") }
+            events += schedule.records.reduce(0) { $0 + $1.submissions }
+            for (name, count) in schedule.hits { hits[name, default: 0] += count }
+            if !schedule.problems.isEmpty {
+                Issue.record("seed \(seed): \(schedule.problems); again with IOENGINE_SEED=\(seed)")
+                return
+            }
+        }
+        print("\(seeds.count) schedules, \(events) submissions; hit:", hits.sorted { $0.key < $1.key })
+        guard seeds.count > 1 else { return }
+        for name in [
+            "success", "handed over short", "continued", "continued by the user", "end of file",
+            "zero write", "excess", "retried", "rewound", "refused at the end", "errno 4",
+            "errno 5", "errno 11", "errno 22", "errno 125", "full", "restarted", "stale", "wrapped",
+            "plain success", "plain failure", "drained", "must not be split",
+        ] {
+            #expect(hits[name, default: 0] > 0, "no schedule hit: \(name)")
+        }
+    }
+
+    func makeLoop<C: IOCallback>(_ schedule: Schedule) -> IOLoop<C, ScriptedDriver> {
+        // The counter of requests wraps at 2^32 within the schedule.
+        let first: UInt32 = schedule.wrapsGeneration ? .max - UInt32(schedule.chance.below(6)) : 0
+        if schedule.wrapsGeneration { schedule.note("wrapped") }
+        do {
+            return try IOLoop<C, ScriptedDriver>(
+                depth: schedule.script.depth, driver: ScriptedDriver(schedule.script),
+                recordsLatencies: schedule.chance.happens(10), firstGeneration: first)
+        } catch {
+            fatalError("\(error)")
+        }
+    }
+
+    func note<C: IOCallback>(_ schedule: Schedule, _ loop: borrowing IOLoop<C, ScriptedDriver>) {
+        let statistics = loop.statistics
+        if statistics.staleCompletions > 0 { schedule.note("stale") }
+        if statistics.largestInFlight > schedule.script.depth { schedule.problem("above the depth") }
+        if statistics.submitted != statistics.completed + UInt64(loop.inFlight) {
+            schedule.problem("statistics do not add up: \(statistics)")
+        }
+    }
+
+    // MARK: Pulling
+
+    /// Events carry their index in the callback's place.
+    struct Index: IOCallback {
+        let index: Int
+        consuming func call(
+            _ event: consuming IOEvent<Index>, _ submitter: borrowing IOSubmitter<Index>
+        ) {}
+    }
+
+    func runPulling(_ schedule: Schedule) {
+        let count = schedule.script.file.count / Schedule.region
+        var loop: IOLoop<Index, ScriptedDriver> = makeLoop(schedule)
+        var next = 0
+        while next < count || loop.inFlight > 0 {
+            if next < count, schedule.chance.happens(60) {
+                let event = schedule.makeEvent(next, callback: Index(index: next))
+                schedule.noteSubmission(next)
+                next += 1
+                submit(event, &loop, schedule)
+            } else if schedule.chance.happens(50) {
+                _ = loop.wait(minimum: schedule.chance.below(3))
+            } else if schedule.chance.happens(30) {
+                loop.forEachFinished { event in
+                    guard let index = event.callback?.index else { return .release }
+                    schedule.check(index, &event)
+                    return schedule.submitsAgain(index, &event) ? .submitAgain : .release
+                }
+            } else if var event = loop.next() {
+                pulled(&event, schedule)
+                if let index = event.callback?.index, schedule.submitsAgain(index, &event) {
+                    submit(event, &loop, schedule)
+                }
+            }
+        }
+        note(schedule, loop)
+    }
+
+    /// Until it is accepted: a full queue must give way when events finish.
+    func submit(
+        _ event: consuming IOEvent<Index>, _ loop: inout IOLoop<Index, ScriptedDriver>,
+        _ schedule: Schedule
+    ) {
+        var event = event
+        for _ in 0..<10_000 {
+            switch loop.submit(event) {
+            case .accepted: return
+            case .closed: return schedule.problem("closed")
+            case .full(let back):
+                schedule.note("full")
+                event = back
+                _ = loop.wait(minimum: 1)
+                if var done = loop.next() { pulled(&done, schedule) }
+            }
+        }
+        schedule.problem("the queue stays full")
+    }
+
+    func pulled(_ event: inout IOEvent<Index>, _ schedule: Schedule) {
+        guard let index = event.callback?.index else { return schedule.problem("callback lost") }
+        schedule.check(index, &event)
+    }
+
+    // MARK: Calling back
+
+    struct Call: IOCallback {
+        // Unchecked by hand: the schedule stays on one thread.
+        nonisolated(unsafe) let schedule: Schedule
+        let index: Int
+
+        consuming func call(
+            _ event: consuming IOEvent<Call>, _ submitter: borrowing IOSubmitter<Call>
+        ) {
+            let schedule = unsafe self.schedule
+            schedule.check(index, &event)
+            guard schedule.submitsAgain(index, &event) else { return }
+            event.callback = self
+            switch submitter.submit(event) {
+            case .accepted: break
+            case .full: schedule.problem("no room for the first submission of a callback")
+            case .closed:
+                // Refused, uncalled: as if it had not been tried.
+                schedule.note("closed in a callback")
+                schedule.records[index].submissions -= 1
+            }
+        }
+    }
+
+    func runCalling(_ schedule: Schedule) {
+        let count = schedule.script.file.count / Schedule.region
+        var loop: IOLoop<Call, ScriptedDriver> = makeLoop(schedule)
+        for index in 0..<count {
+            var event = schedule.makeEvent(
+                index, callback: Call(schedule: schedule, index: index))
+            schedule.noteSubmission(index)
+            for _ in 0..<10_000 {
+                if case .full(let back) = loop.submit(event) {
+                    schedule.note("full")
+                    event = back
+                    loop.run(minimum: 1)
+                } else {
+                    break
+                }
+                if loop.hasRoom == false { continue }
+            }
+            if schedule.chance.happens(30) { loop.run(minimum: schedule.chance.below(4)) }
+        }
+        // Some end by draining, some by the loop's end, some by running dry.
+        switch schedule.chance.below(3) {
+        case 0:
+            loop.drain()
+            schedule.note("drained")
+            if loop.inFlight != 0 { schedule.problem("drain left something") }
+        case 1: while loop.inFlight > 0 { loop.run() }
+        default: break
+        }
+        note(schedule, loop)
+    }
+}
