@@ -7,7 +7,8 @@ extension URingDriver {
         if minimum > 0, !isListening, wakeUp.isListenedTo { listen() }
         // More than is in flight never comes; with nothing in flight only a wake-up does.
         let goal = min(minimum, max(1, inFlight))
-        for attempt in 0..<URingDriver.maximumAttempts {
+        var attempt = 0
+        while attempt < URingDriver.maximumAttempts {
             let wanted = max(0, goal &- Int(ring.ready))
             let timeout = deadline.map { max(0, $0.nanoseconds(since: .monotonic())) }
             let pending = ring.unsubmitted
@@ -18,7 +19,8 @@ extension URingDriver {
                 if UInt32(answer) >= pending || ring.unsubmitted == 0 {
                     return isPassed(deadline, goal: goal) ? .deadlinePassed : .ready
                 }
-                // The kernel took fewer than there are, and then does not wait: go on with the rest.
+                // The kernel took fewer than there are, and then does not wait: go on with the rest,
+                // which gets smaller each time.
                 if answer > 0 { continue }
             }
             switch -answer {
@@ -31,6 +33,7 @@ extension URingDriver {
                     return .ready
                 }
                 backOff(attempt)
+                attempt += 1
             case EINTR:
                 return .ready
             case ETIME:

@@ -86,15 +86,12 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         completionHead = completionCount
     }
 
-    /// Leaks an event's memory on purpose.
+    /// Takes an event's memory away for ever.
     private func keepForEver(_ event: UnsafeMutablePointer<IOEvent<Callback>>) {
-        let leaked = UnsafeMutablePointer<IOBuffer>.allocate(capacity: 1)
         var buffer = IOBuffer()
         unsafe swap(&buffer, &event.pointee.buffer)
-        unsafe leaked.initialize(to: buffer)
-        if let storage = unsafe event.pointee.vectored {
-            _ = unsafe Unmanaged.passRetained(storage)
-            unsafe event.pointee.vectored = nil
-        }
+        AbandonedMemory.keep(buffer)
+        if let vectored = unsafe event.pointee.vectored { AbandonedMemory.keep(vectored) }
+        unsafe event.pointee.vectored = nil
     }
 }
