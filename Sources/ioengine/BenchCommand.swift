@@ -1,0 +1,126 @@
+public import ArgumentParser
+public import IOEngineBench
+internal import IOEngineCore
+internal import IOEngineURing
+
+/// `ioengine bench`: what one driver does here, in fio's words.
+struct BenchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench",
+        abstract: "Measures IOs a second, CPU time and latency of the engine.",
+        discussion: """
+            Without a path it measures a temporary file in the current directory, which is gone \
+            afterwards; a path that does not exist yet is made, --size large, and kept. A path that \
+            exists is never written to without --overwrite. Sizes are in bytes and take the units k, m, \
+            g and t, which are powers of 1024: 4k, 1GiB.
+            """)
+
+    enum Driver: String, CaseIterable, ExpressibleByArgument { case uring }
+    enum State: String, CaseIterable, ExpressibleByArgument { case unwritten, written }
+    enum Format: String, CaseIterable, ExpressibleByArgument { case table, json }
+
+    @Argument(help: "A file or block device.", completion: .file())
+    var path: String?
+
+    @Option(help: "The driver that is measured.")
+    var driver: Driver = .uring
+
+    @Option(help: "How the engine is used: a loop on the job's own thread.")
+    var mode: BenchPlan.Mode = .loop
+
+    @Option(help: "The order and kind of the IOs. randrw is half and half.")
+    var rw: BenchPlan.Workload = .randread
+
+    @Option(help: "Bytes of one IO.", transform: byteCount)
+    var bs = 4096
+
+    @Option(help: "IOs in flight, of each job.")
+    var iodepth = 32
+
+    @Option(help: "Threads, each with a driver of its own.")
+    var numjobs = 1
+
+    @Option(help: "Bytes of the file that take part.", transform: byteCount)
+    var size = 1 << 30
+
+    @Option(help: "Seconds to measure.")
+    var runtime = 3.0
+
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Past the page cache (O_DIRECT). Default: for a temporary file, where it is to be had.")
+    var direct: Bool?
+
+    @Flag(help: "No looks at the clock for each IO, hence no latencies.")
+    var gtodReduce = false
+
+    @Flag(help: "Registers buffers and file with the driver.")
+    var registered = false
+
+    @Flag(help: "Writes a pattern and checks it wherever it is read.")
+    var verify = false
+
+    @Option(help: "What the file has to be like before. Default: as it is; a new one is unwritten.")
+    var fileState: State?
+
+    @Option(help: "Decides offsets, mixture and pattern.")
+    var seed: UInt64 = 0
+
+    @Flag(help: "Allows destroying what is in a file or device that exists.")
+    var overwrite = false
+
+    @Option(help: "For people or for scripts.")
+    var outputFormat: Format = .table
+
+    func run() throws {
+        let line = LiveLine()
+        let report = try BenchRunner.run(plan, onTick: line.map { line in { line.show($0) } }) {
+            depth throws(IOError) in try URingDriver(depth: depth)
+        }
+        line?.clear()
+        switch outputFormat {
+        case .json:
+            print(try ReportJSON.text(report))
+            for note in report.notes { Terminal.complain("Note: \(note)") }
+        case .table:
+            print(ReportTable.text(report))
+        }
+        if report.errors > 0 {
+            Terminal.complain(
+                "Error: \(report.errors) of the IOs went wrong; the first: "
+                    + (report.firstError ?? "unknown"))
+            throw ExitCode.failure
+        }
+    }
+
+    private var plan: BenchPlan {
+        var plan = BenchPlan()
+        plan.mode = mode
+        plan.workload = rw
+        plan.blockSize = bs
+        plan.depth = iodepth
+        plan.jobs = numjobs
+        plan.size = size
+        plan.runtimeSeconds = runtime
+        plan.path = path
+        plan.direct = direct
+        plan.gtodReduce = gtodReduce
+        plan.registered = registered
+        plan.verify = verify
+        plan.fileState = fileState.map { $0 == .written ? .written : .unwritten }
+        plan.seed = seed
+        plan.overwrite = overwrite
+        return plan
+    }
+}
+
+extension BenchPlan.Workload: ExpressibleByArgument {}
+extension BenchPlan.Mode: ExpressibleByArgument {}
+
+@Sendable
+private func byteCount(_ text: String) throws -> Int {
+    guard let bytes = ByteCount.parse(text) else {
+        throw ValidationError("'\(text)' is no number of bytes; write it as 4096, 4k, 1m or 1GiB.")
+    }
+    return bytes
+}
