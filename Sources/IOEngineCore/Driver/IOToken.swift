@@ -6,26 +6,29 @@
 /// them for entries of their own.
 @frozen
 public struct IOToken: Equatable, Hashable, Sendable {
-    public var slot: UInt32
-    public var generation: UInt32
+    /// Both numbers in the 64 bits of user data that kernel interfaces carry, generation first.
+    public var rawValue: UInt64
 
-    /// The largest slot a loop ever uses: queue depths end at 65,536.
-    @inlinable public static var largestSlot: UInt32 { 0xffff }
+    @inlinable
+    public init(rawValue: UInt64) { self.rawValue = rawValue }
 
     @inlinable
     public init(slot: UInt32, generation: UInt32) {
-        self.slot = slot
-        self.generation = generation
+        rawValue = UInt64(generation) << 32 | UInt64(slot)
     }
 
-    /// From the 64 bits of user data that kernel interfaces carry.
     @inlinable
-    public init(rawValue: UInt64) {
-        slot = UInt32(truncatingIfNeeded: rawValue)
-        generation = UInt32(truncatingIfNeeded: rawValue >> 32)
+    public var slot: UInt32 {
+        get { UInt32(truncatingIfNeeded: rawValue) }
+        set { self = IOToken(slot: newValue, generation: generation) }
     }
 
-    /// Both numbers in 64 bits, generation first.
     @inlinable
-    public var rawValue: UInt64 { UInt64(generation) << 32 | UInt64(slot) }
+    public var generation: UInt32 {
+        get { UInt32(truncatingIfNeeded: rawValue >> 32) }
+        set { self = IOToken(slot: slot, generation: newValue) }
+    }
+
+    /// The largest slot a loop ever uses: queue depths end at 65,536.
+    @inlinable public static var largestSlot: UInt32 { 0xffff }
 }

@@ -45,7 +45,8 @@ extension IOEvent where Callback: ~Copyable {
     /// - Parameter offset: Bytes from the start of the file; nil: where it was.
     @inlinable
     public mutating func restart(at offset: Int64? = nil) {
-        position = SIMD2(offset ?? position[0], 0)
+        if let offset { self.offset = offset }
+        movedLength = 0
         clearOutcome()
     }
 

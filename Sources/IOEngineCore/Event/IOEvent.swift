@@ -10,18 +10,15 @@
 /// transfer or an error, it continues where it stopped.
 @frozen
 public struct IOEvent<Callback: IOCallback & ~Copyable>: ~Copyable, Sendable {
-    // Events move often, right after they were changed. A processor can hand a store on to a load only
-    // if the store covers the load; else the load waits some 15 cycles. So the 96 bytes before the
-    // callback are laid out to be copied in 16 byte registers, and what the common path changes,
-    // offset and progress, is one such register.
+    // 96 bytes before the callback, in an order without gaps: events move often.
 
     /// The memory. Without capacity where the action needs none, for vectored events, and after the
     /// engine had to abandon the request.
     public var buffer: IOBuffer
 
-    /// Offset and bytes moved.
-    @usableFromInline var position: SIMD2<Int64>
-
+    /// Bytes from the start of the file.
+    public var offset: Int64
+    @usableFromInline var movedLength: Int
     @usableFromInline var wantedLength: Int
 
     /// Where in the buffer the bytes start; for an allocate its mode.
@@ -53,7 +50,8 @@ public struct IOEvent<Callback: IOCallback & ~Copyable>: ~Copyable, Sendable {
         movesWholeBuffer: Bool, callback: consuming Callback?
     ) {
         self.buffer = buffer
-        position = SIMD2(offset, 0)
+        self.offset = offset
+        movedLength = 0
         wantedLength = length
         self.rangeStart = rangeStart
         self.vectored = vectored
@@ -82,19 +80,6 @@ public struct IOEvent<Callback: IOCallback & ~Copyable>: ~Copyable, Sendable {
 }
 
 extension IOEvent where Callback: ~Copyable {
-    /// Bytes from the start of the file.
-    @inlinable
-    public var offset: Int64 {
-        get { position[0] }
-        set { position = SIMD2(newValue, position[1]) }
-    }
-
-    @inlinable
-    var movedLength: Int {
-        get { Int(truncatingIfNeeded: position[1]) }
-        set { position = SIMD2(position[0], Int64(truncatingIfNeeded: newValue)) }
-    }
-
     /// Bytes to move or to allocate. For an event without a `range` the engine computes it when it
     /// accepts the event: the buffer's capacity for a read, its valid bytes for a write.
     @inlinable public var length: Int { wantedLength }
