@@ -22,7 +22,7 @@ struct EventStateMachine: Equatable, Sendable {
         case finished
     }
 
-    /// What the machine must know of the event; fixed while it is in the engine.
+    /// What must be known of the event. The machine never changes it.
     @frozen @usableFromInline
     struct Traits: OptionSet, Sendable {
         @usableFromInline let rawValue: UInt8
@@ -36,6 +36,10 @@ struct EventStateMachine: Equatable, Sendable {
         @inlinable static var handsOver: Self { Self(rawValue: 8) }
         /// Asked for EAGAIN.
         @inlinable static var noWait: Self { Self(rawValue: 16) }
+        /// For the loop: the next request may block, because an inline attempt answered EAGAIN.
+        @inlinable static var mayBlock: Self { Self(rawValue: 32) }
+        /// For the loop: the event holds its descriptor object by itself, not through the record.
+        @inlinable static var holdsObject: Self { Self(rawValue: 64) }
     }
 
     /// What the loop does after a completion.

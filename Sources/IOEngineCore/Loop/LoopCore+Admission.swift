@@ -19,20 +19,21 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         assert(thread == ThreadIdentity.current, "a loop belongs to the thread that made it")
         freeCount &-= 1
         let number = unsafe free[freeCount]
-        unsafe (events + Int(number)).initialize(to: event)
+        unsafe slots.event(number).initialize(to: event)
         return enrol(number)
     }
 
     /// Starts the event that lies in a slot taken from the free ones.
     @inlinable @inline(__always)
     mutating func enrol(_ number: UInt32) -> IOTicket {
-        let slot = unsafe slots + Int(number)
-        let stored = unsafe events + Int(number)
+        let slot = unsafe slots.slot(number)
+        let stored = unsafe slots.event(number)
         statistics.submitted &+= 1
         if inFlight > statistics.largestInFlight { statistics.largestInFlight = inFlight }
-        if latencies != nil { unsafe slot.pointee.submittedAt = driver.now().nanoseconds }
+        if let times = unsafe submissionTimes {
+            unsafe times[Int(number)] = driver.now().nanoseconds
+        }
         unsafe slot.pointee.acceptedGeneration = slot.pointee.generation &+ 1
-        unsafe slot.pointee.mayBlock = false
         let failure = unsafe admit(stored, slot)
         if failure.isNone {
             stage(number)
@@ -51,7 +52,6 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     ) -> IOFailure {
         unsafe event.pointee.clearOutcome()
         unsafe slot.pointee.record = nil
-        unsafe slot.pointee.holdsObject = false
         let action = unsafe event.pointee.action
         guard
             unsafe (action == .read || action == .write)
@@ -244,7 +244,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             } else {
                 // Two owners of one number at once: this event holds its own by itself.
                 if !object.hold() { return IOFailure(errno: bad, reason: .closedDescriptor) }
-                unsafe slot.pointee.holdsObject = true
+                unsafe slot.pointee.machine.traits.insert(.holdsObject)
             }
         }
         unsafe record.pointee.inFlight += 1
@@ -354,9 +354,9 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// An accepted event that will not be done goes straight to its hand-over.
     @usableFromInline
     mutating func refuse(_ number: UInt32, _ failure: IOFailure) {
-        unsafe slots[Int(number)].machine.refuse()
-        unsafe events[Int(number)].failure = failure
-        unsafe events[Int(number)].status.insert(.done)
+        unsafe slots.slot(number).pointee.machine.refuse()
+        unsafe slots.event(number).pointee.failure = failure
+        unsafe slots.event(number).pointee.status.insert(.done)
         ready.push(number)
     }
 }

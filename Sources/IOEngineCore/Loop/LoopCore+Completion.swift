@@ -15,13 +15,13 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         while handled < limit, let number = nextFinished() {
             handled &+= 1
             conclude(number)
-            switch body(&(unsafe events[Int(number)])) {
+            switch body(&(unsafe slots.event(number).pointee)) {
             case .submitAgain:
                 _ = enrol(number)
             case .release:
                 unsafe free[freeCount] = number
                 freeCount &+= 1
-                _ = unsafe (events + Int(number)).move()
+                _ = unsafe slots.event(number).move()
             }
         }
         return handled
@@ -37,7 +37,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             completionHead &+= 1
             let number = completion.token.slot
             guard number < UInt32(truncatingIfNeeded: depth),
-                unsafe slots[Int(number)].generation == completion.token.generation
+                unsafe slots.slot(number).pointee.generation == completion.token.generation
             else {
                 statistics.staleCompletions &+= 1
                 continue
@@ -59,8 +59,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// Credits a result to its event. True: the event is finished.
     @inlinable @inline(__always)
     mutating func settle(_ number: UInt32, _ result: Int) -> Bool {
-        let slot = unsafe slots + Int(number)
-        let event = unsafe events + Int(number)
+        let slot = unsafe slots.slot(number)
+        let event = unsafe slots.event(number)
         let step = unsafe slot.pointee.machine.completed(
             result, requested: slot.pointee.requested, transferred: &event.pointee.movedLength,
             length: event.pointee.length)
@@ -80,8 +80,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// Everything but a whole transfer.
     @inlinable @inline(never)
     mutating func take(_ first: EventStateMachine.Step, _ number: UInt32, _ result: Int) -> Bool {
-        let slot = unsafe slots + Int(number)
-        let event = unsafe events + Int(number)
+        let slot = unsafe slots.slot(number)
+        let event = unsafe slots.event(number)
         let isTransfer = unsafe event.pointee.action.isTransfer
         if unsafe isTransfer && result >= 0 && result < slot.pointee.requested {
             statistics.shortTransfers &+= 1
@@ -102,7 +102,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
                 return true
             case .next:
                 statistics.continuations &+= 1
-                unsafe slot.pointee.mayBlock = false
+                unsafe slot.pointee.machine.traits.remove(.mayBlock)
                 if unsafe wouldPassFileSizeLimit(event, slot) {
                     step = unsafe slot.pointee.machine.fail(
                         IOFailure(errno: Errnos.fileTooLarge, reason: .fileSizeLimit))
@@ -112,7 +112,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
                 return false
             case .again(let mayBlock):
                 statistics.retries &+= 1
-                unsafe slot.pointee.mayBlock = mayBlock
+                if mayBlock { unsafe slot.pointee.machine.traits.insert(.mayBlock) }
                 stage(number)
                 return false
             case .examine:
@@ -137,8 +137,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// The kernel refused to continue where a transfer stopped: does the file end there?
     @usableFromInline
     mutating func examine(_ number: UInt32) -> EventStateMachine.Step {
-        let slot = unsafe slots + Int(number)
-        let event = unsafe events + Int(number)
+        let slot = unsafe slots.slot(number)
+        let event = unsafe slots.event(number)
         guard let facts = try? driver.inspect(unsafe event.pointee.descriptor) else {
             return unsafe slot.pointee.machine.fail(.kernel(Errnos.badDescriptor))
         }
@@ -171,14 +171,14 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         conclude(number)
         unsafe free[freeCount] = number
         freeCount &+= 1
-        return unsafe (events + Int(number)).move()
+        return unsafe slots.event(number).move()
     }
 
     /// Settles the accounts of a finished event that leaves the engine.
     @inlinable @inline(__always)
     mutating func conclude(_ number: UInt32) {
-        let slot = unsafe slots + Int(number)
-        let event = unsafe events + Int(number)
+        let slot = unsafe slots.slot(number)
+        let event = unsafe slots.event(number)
         unsafe slot.pointee.machine.handedOver()
         // A completion that comes again is recognised: no request has this generation.
         unsafe slot.pointee.generation &+= 1
@@ -197,9 +197,9 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             unsafe event.pointee.vectored?.setValid(event.pointee.transferred)
         }
         if unsafe !event.pointee.failure.isNone { statistics.failed &+= 1 }
-        if latencies != nil {
+        if let times = unsafe submissionTimes {
             latencies?.record(
-                nanoseconds: unsafe driver.now().nanoseconds &- slot.pointee.submittedAt)
+                nanoseconds: unsafe driver.now().nanoseconds &- times[Int(number)])
         }
     }
 
@@ -209,7 +209,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         _ event: UnsafeMutablePointer<IOEvent<Callback>>, _ slot: UnsafeMutablePointer<LoopSlot>,
         _ record: UnsafeMutablePointer<DescriptorRecord>
     ) {
-        if unsafe slot.pointee.holdsObject {
+        if unsafe slot.pointee.machine.traits.contains(.holdsObject) {
             unsafe event.pointee.descriptorObject?.release()
         } else {
             unsafe record.pointee.objectInFlight -= 1

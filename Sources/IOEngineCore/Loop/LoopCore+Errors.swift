@@ -6,7 +6,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     @usableFromInline
     mutating func explain(_ failure: IOFailure, _ number: UInt32) -> IOFailure {
         guard failure.reason == .kernel else { return failure }
-        let event = unsafe events + Int(number)
+        let event = unsafe slots.event(number)
         let action = unsafe event.pointee.action
         switch failure.errno {
         case Errnos.badDescriptor:

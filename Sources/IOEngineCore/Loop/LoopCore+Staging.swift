@@ -9,7 +9,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// Offers the event's next request to the driver. False: no room.
     @inlinable @inline(__always)
     mutating func offer(_ number: UInt32) -> Bool {
-        let slot = unsafe slots + Int(number)
+        let slot = unsafe slots.slot(number)
         unsafe slot.pointee.generation &+= 1
         let request = unsafe makeRequest(number, slot)
         guard driver.stage(request) == .queued else { return false }
@@ -45,7 +45,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     mutating func makeRequest(
         _ number: UInt32, _ slot: UnsafeMutablePointer<LoopSlot>
     ) -> IORequest {
-        let event = unsafe events + Int(number)
+        let event = unsafe slots.event(number)
         let action = unsafe event.pointee.action
         guard action == .read || action == .write else {
             return unsafe makeOtherRequest(number, slot)
@@ -61,7 +61,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             flags: event.pointee.flags, priority: event.pointee.priority,
             registeredDescriptor: slot.pointee.record?.pointee.registeredIndex ?? -1,
             registeredRegion: registeredPool == 0 ? -1 : registeredRegion(of: event.pointee.buffer),
-            mayBlock: slot.pointee.mayBlock)
+            mayBlock: slot.pointee.machine.traits.contains(.mayBlock))
     }
 
     /// The registered region that a buffer lies in, or -1.
@@ -78,7 +78,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     mutating func makeOtherRequest(
         _ number: UInt32, _ slot: UnsafeMutablePointer<LoopSlot>
     ) -> IORequest {
-        let event = unsafe events + Int(number)
+        let event = unsafe slots.event(number)
         var request = unsafe IORequest(
             token: IOToken(slot: number, generation: slot.pointee.generation),
             action: event.pointee.action, descriptor: event.pointee.descriptor,
@@ -86,7 +86,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             flags: event.pointee.flags, allocationMode: event.pointee.allocationMode,
             priority: event.pointee.priority,
             registeredDescriptor: slot.pointee.record?.pointee.registeredIndex ?? -1,
-            mayBlock: slot.pointee.mayBlock)
+            mayBlock: slot.pointee.machine.traits.contains(.mayBlock))
         unsafe slot.pointee.requested = 0
         guard let storage = unsafe event.pointee.vectored else { return request }
         let done = unsafe event.pointee.transferred

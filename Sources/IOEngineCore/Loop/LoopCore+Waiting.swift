@@ -67,9 +67,9 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     @usableFromInline
     mutating func abandonAll() {
         for number in 0..<UInt32(depth) {
-            let slot = unsafe slots + Int(number)
+            let slot = unsafe slots.slot(number)
             if unsafe slot.pointee.machine.state == .vacant { continue }
-            let event = unsafe events + Int(number)
+            let event = unsafe slots.event(number)
             if unsafe slot.pointee.machine.state == .inFlight {
                 unsafe keepForEver(event)
                 unsafe event.pointee.status.insert([.done, .abandoned])

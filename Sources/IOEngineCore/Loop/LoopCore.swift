@@ -3,15 +3,14 @@ internal import Glibc
 /// What an ``IOLoop`` consists of, at an address that stays, so that callbacks can submit while the
 /// loop hands events out.
 ///
-/// Ownership: `events[i]` is initialised exactly while `slots[i].machine.state` is not `vacant`. A
+/// Ownership: `slots.event(i)` is initialised exactly while `slots.slot(i)` is not vacant. A
 /// request in flight points into its event's buffer, so that event is not moved or freed until the
 /// driver handed its completion over. All tables are allocated once, here, and freed in `deinit`.
 @safe @frozen @usableFromInline
 struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>: ~Copyable {
     @usableFromInline var driver: Driver
     @usableFromInline let depth: Int
-    @usableFromInline let events: UnsafeMutablePointer<IOEvent<Callback>>
-    @usableFromInline let slots: UnsafeMutablePointer<LoopSlot>
+    @usableFromInline let slots: SlotTable<Callback>
 
     /// Free slots, the last one first: its memory is warm.
     @usableFromInline let free: UnsafeMutablePointer<UInt32>
@@ -46,6 +45,8 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
     @usableFromInline var isClosed = false
     @usableFromInline var statistics = IOStatistics()
     @usableFromInline var latencies: IOLatencies?
+    /// By slot, nanoseconds on the driver's clock; nil unless latencies are recorded.
+    @usableFromInline let submissionTimes: UnsafeMutablePointer<Int64>?
     @usableFromInline let thread: UInt
 
     @usableFromInline
@@ -56,9 +57,7 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
         self.driver = driver
         self.depth = depth
         freeCount = depth
-        unsafe events = .allocate(capacity: depth)
-        unsafe slots = .allocate(capacity: depth)
-        unsafe slots.initialize(repeating: LoopSlot(generation: firstGeneration), count: depth)
+        slots = SlotTable(depth: depth, firstGeneration: firstGeneration)
         unsafe free = .allocate(capacity: depth)
         for i in 0..<depth { unsafe (free + i).initialize(to: UInt32(depth - 1 - i)) }
         unsafe completions = .allocate(capacity: min(depth, 256))
@@ -74,14 +73,14 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
         let transfers: UInt16 = 0b1111
         allowsEverything = fileSizeLimit == .max && bits & transfers == transfers
         latencies = recordsLatencies ? IOLatencies() : nil
+        unsafe submissionTimes = recordsLatencies ? .allocate(capacity: depth) : nil
         thread = ThreadIdentity.current
     }
 
     /// Only after ``settleAll()``: no event is left.
     @inlinable
     deinit {
-        unsafe events.deallocate()
-        unsafe slots.deallocate()
+        unsafe submissionTimes?.deallocate()
         unsafe free.deallocate()
         unsafe completions.deallocate()
     }

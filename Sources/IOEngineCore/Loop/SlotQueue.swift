@@ -44,24 +44,3 @@ struct SlotQueue: ~Copyable {
         return slot
     }
 }
-
-/// What the loop keeps about one event beside the event itself.
-@safe @frozen @usableFromInline
-struct LoopSlot {
-    @usableFromInline var machine = EventStateMachine()
-    /// Counts requests of this slot; wraps at 2^32.
-    @usableFromInline var generation: UInt32
-    /// The generation with which the event was accepted: its ticket.
-    @usableFromInline var acceptedGeneration: UInt32 = 0
-    @usableFromInline var mayBlock = false
-    /// The event holds its descriptor object by itself, not through the record.
-    @usableFromInline var holdsObject = false
-    /// Bytes of the current request.
-    @usableFromInline var requested = 0
-    /// Nanoseconds on the driver's clock, where latencies are recorded.
-    @usableFromInline var submittedAt: Int64 = 0
-    @usableFromInline var record: UnsafeMutablePointer<DescriptorRecord>?
-
-    @usableFromInline
-    init(generation: UInt32) { self.generation = generation }
-}
