@@ -99,7 +99,7 @@ let package = Package(
         .testTarget(
             name: "IOEngineURingTests",
             dependencies: [
-                "IOEngineCore", "IOEngineURing", "TestSupport", "CLinux",
+                "IOEngineCore", "IOEngineURing", "TestSupport", "CLibURing", "CLinux",
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "BasicContainers", package: "swift-collections"),
             ],

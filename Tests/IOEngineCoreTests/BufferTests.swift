@@ -163,7 +163,13 @@ import Testing
             for await taken in group { #expect(taken > 0) }
         }
         var all = 0
-        func count() { if let buffer = pool.take() { all += 1; count(); _ = buffer.count } }
+        func count() {
+            if let buffer = pool.take() {
+                all += 1
+                count()
+                _ = buffer.count
+            }
+        }
         count()
         #expect(all == 4)
     }

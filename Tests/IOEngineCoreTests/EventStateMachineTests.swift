@@ -1,5 +1,6 @@
-@testable import IOEngineCore
 import Testing
+
+@testable import IOEngineCore
 
 @Suite struct EventStateMachineTests {
     typealias Machine = EventStateMachine
@@ -70,7 +71,10 @@ import Testing
         guard
             case .fail(let failure) = machine.completed(
                 0, requested: 90, transferred: &moved, length: 100)
-        else { Issue.record("a write of nothing must fail"); return }
+        else {
+            Issue.record("a write of nothing must fail")
+            return
+        }
         #expect(failure.errno == Errnos.ioError && failure.reason == .zeroWrite)
         #expect(moved == 10)
     }
@@ -81,7 +85,10 @@ import Testing
         guard
             case .fail(let failure) = machine.completed(
                 101, requested: 100, transferred: &moved, length: 100)
-        else { Issue.record("must fail"); return }
+        else {
+            Issue.record("must fail")
+            return
+        }
         #expect(failure.reason == .excessTransfer && moved == 0)
     }
 
@@ -131,14 +138,17 @@ import Testing
         moved = 5000
         machine = inFlight(.transfer)
         #expect(
-            machine.completed(refusal, requested: 10, transferred: &moved, length: 8192) == .examine)
+            machine.completed(refusal, requested: 10, transferred: &moved, length: 8192) == .examine
+        )
         // At the end of the file: done.
         var atEnd = machine
-        #expect(atEnd.examined(offset: 0, size: 5000, alignment: 512, transferred: &moved) == .finish)
+        #expect(
+            atEnd.examined(offset: 0, size: 5000, alignment: 512, transferred: &moved) == .finish)
         #expect(moved == 5000)
         // Before it: back to an aligned place.
         var before = machine
-        #expect(before.examined(offset: 0, size: 9000, alignment: 512, transferred: &moved) == .next)
+        #expect(
+            before.examined(offset: 0, size: 9000, alignment: 512, transferred: &moved) == .next)
         #expect(moved == 4608 && before.state == .waiting)
         // Aligned already: the refusal stands.
         moved = 4096
@@ -166,7 +176,8 @@ import Testing
                     -Int(Errnos.invalidArgument), requested: 1, transferred: &moved, length: 8192)
                     == .examine)
             #expect(
-                machine.examined(offset: 0, size: 9000, alignment: 512, transferred: &moved) == .next)
+                machine.examined(offset: 0, size: 9000, alignment: 512, transferred: &moved)
+                    == .next)
             #expect(moved == 0)
             machine.staged()
         }

@@ -11,7 +11,8 @@ import Testing
         Script(seed: 1, depth: depth, fileSize: 65_536, regionSize: 4096)
     }
 
-    func makeLoop(_ script: Script, depth: Int? = nil) throws -> IOLoop<NoCallback, ScriptedDriver> {
+    func makeLoop(_ script: Script, depth: Int? = nil) throws -> IOLoop<NoCallback, ScriptedDriver>
+    {
         try IOLoop(depth: depth ?? script.depth, driver: ScriptedDriver(script))
     }
 
@@ -26,7 +27,10 @@ import Testing
         var loop = try makeLoop(script(), depth: 1)
         #expect(loop.submit(.noOperation()).isAccepted == true)
         guard case .full(let event) = loop.submit(.read(file, into: IOBuffer(capacity: 8), at: 0))
-        else { Issue.record("must be full"); return }
+        else {
+            Issue.record("must be full")
+            return
+        }
         #expect(event.buffer.capacity == 8)
         _ = loop.wait()
         #expect(loop.next() != nil && loop.next() == nil)
@@ -57,20 +61,52 @@ import Testing
             return (error.reason, error.errno)
         }
         let none = FileDescriptor(rawValue: -1)
-        #expect(try reason(.read(none, into: IOBuffer(capacity: 8), at: 0)) == (.negativeDescriptor, .badFileDescriptor))
-        #expect(try reason(.read(file, into: IOBuffer(capacity: 8), at: -1)) == (.negativeOffset, .invalidArgument))
+        #expect(
+            try reason(.read(none, into: IOBuffer(capacity: 8), at: 0)) == (
+                .negativeDescriptor, .badFileDescriptor
+            ))
+        #expect(
+            try reason(.read(file, into: IOBuffer(capacity: 8), at: -1)) == (
+                .negativeOffset, .invalidArgument
+            ))
         #expect(try reason(.read(file, into: IOBuffer(), at: 0)) == (.zeroLength, .invalidArgument))
-        #expect(try reason(.write(file, from: IOBuffer(capacity: 8), at: 0)) == (.zeroLength, .invalidArgument))
-        #expect(try reason(.read(file, into: IOBuffer(capacity: 8), at: .max)) == (.offsetTooLarge, .invalidArgument))
-        #expect(try reason(.read(file, into: IOBuffer(zeroed: 8), at: 0, range: 4..<9)) == (.rangeBeyondBuffer, .invalidArgument))
-        #expect(try reason(.read(file, into: IOBuffer(zeroed: 8), at: 0, range: -4..<4)) == (.rangeBeyondBuffer, .invalidArgument))
-        #expect(try reason(.read(file, into: IOBuffer(zeroed: 8), at: 0, range: 3..<3)) == (.zeroLength, .invalidArgument))
-        #expect(try reason(.read(file, into: IOBuffer(capacity: 8), at: 0, range: 4..<8)) == (.rangeBeyondValidBytes, .invalidArgument))
-        #expect(try reason(.write(file, from: IOBuffer(copying: [1, 2], capacity: 8), at: 0, range: 0..<4)) == (.rangeBeyondValidBytes, .invalidArgument))
+        #expect(
+            try reason(.write(file, from: IOBuffer(capacity: 8), at: 0)) == (
+                .zeroLength, .invalidArgument
+            ))
+        #expect(
+            try reason(.read(file, into: IOBuffer(capacity: 8), at: .max)) == (
+                .offsetTooLarge, .invalidArgument
+            ))
+        #expect(
+            try reason(.read(file, into: IOBuffer(zeroed: 8), at: 0, range: 4..<9)) == (
+                .rangeBeyondBuffer, .invalidArgument
+            ))
+        #expect(
+            try reason(.read(file, into: IOBuffer(zeroed: 8), at: 0, range: -4..<4)) == (
+                .rangeBeyondBuffer, .invalidArgument
+            ))
+        #expect(
+            try reason(.read(file, into: IOBuffer(zeroed: 8), at: 0, range: 3..<3)) == (
+                .zeroLength, .invalidArgument
+            ))
+        #expect(
+            try reason(.read(file, into: IOBuffer(capacity: 8), at: 0, range: 4..<8)) == (
+                .rangeBeyondValidBytes, .invalidArgument
+            ))
+        #expect(
+            try reason(
+                .write(file, from: IOBuffer(copying: [1, 2], capacity: 8), at: 0, range: 0..<4))
+                == (.rangeBeyondValidBytes, .invalidArgument))
         #expect(try reason(.allocate(file, at: 0, length: 0)) == (.zeroLength, .invalidArgument))
-        #expect(try reason(.allocate(file, at: -5, length: 1)) == (.negativeOffset, .invalidArgument))
-        #expect(try reason(.allocate(file, at: .max, length: 1)) == (.offsetTooLarge, .invalidArgument))
-        #expect(try reason(.read(file, into: UniqueArray<IOBuffer>(), at: 0)) == (.zeroLength, .invalidArgument))
+        #expect(
+            try reason(.allocate(file, at: -5, length: 1)) == (.negativeOffset, .invalidArgument))
+        #expect(
+            try reason(.allocate(file, at: .max, length: 1)) == (.offsetTooLarge, .invalidArgument))
+        #expect(
+            try reason(.read(file, into: UniqueArray<IOBuffer>(), at: 0)) == (
+                .zeroLength, .invalidArgument
+            ))
         #expect(script.staged.isEmpty && script.submits == 0)
         #expect(loop.statistics.failed == 14)
     }
@@ -83,7 +119,10 @@ import Testing
         #expect(event.isDone && event.transferred == 8)
         _ = loop.submit(event)
         event = try unwrap(loop.next())
-        guard case .failure(let error) = event.result else { Issue.record("must fail"); return }
+        guard case .failure(let error) = event.result else {
+            Issue.record("must fail")
+            return
+        }
         #expect(error.reason == .alreadyDone)
         event.restart(at: 16)
         _ = loop.submit(event)
@@ -105,7 +144,8 @@ import Testing
             return .whole
         }
         var loop = try makeLoop(script)
-        _ = loop.submit(.read(file, into: unsafe IOBuffer(adopting: memory, count: 0) { _ in }, at: 7))
+        _ = loop.submit(
+            .read(file, into: unsafe IOBuffer(adopting: memory, count: 0) { _ in }, at: 7))
         while loop.inFlight > 0 {
             _ = loop.wait()
             #expect(script.inFlight.count + script.staged.count <= 1)
@@ -230,7 +270,10 @@ import Testing
         while loop.inFlight > 0 {
             _ = loop.wait()
             if let event = loop.next() {
-                guard case .failure(let error) = event.result else { Issue.record("?"); return }
+                guard case .failure(let error) = event.result else {
+                    Issue.record("?")
+                    return
+                }
                 #expect(error.reason == .driverFull)
             }
         }

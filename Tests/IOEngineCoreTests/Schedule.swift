@@ -173,7 +173,8 @@ final class Schedule {
         records[index].calls += 1
         let record = records[index]
         guard record.calls == record.submissions else {
-            return problem("event \(index) came back \(record.calls) times for \(record.submissions)")
+            return problem(
+                "event \(index) came back \(record.calls) times for \(record.submissions)")
         }
         guard record.action.isTransfer else {
             note(event.errno == nil ? "plain success" : "plain failure")
@@ -244,7 +245,7 @@ final class Schedule {
             switch errno {
             case .interrupted where retries < 32,
                 .resourceTemporarilyUnavailable
-                where retries < 32 && !record.flags.contains(.noWait):
+            where retries < 32 && !record.flags.contains(.noWait):
                 retries += 1
                 note("retried")
             case .invalidArgument where progress > 0 && rewinds < 8:

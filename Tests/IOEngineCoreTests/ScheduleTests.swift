@@ -33,7 +33,9 @@ import Testing
                 return
             }
         }
-        print("\(seeds.count) schedules, \(events) submissions; hit:", hits.sorted { $0.key < $1.key })
+        print(
+            "\(seeds.count) schedules, \(events) submissions; hit:", hits.sorted { $0.key < $1.key }
+        )
         guard seeds.count > 1 else { return }
         for name in [
             "success", "handed over short", "continued", "continued by the user", "end of file",
@@ -61,7 +63,9 @@ import Testing
     func note<C: IOCallback>(_ schedule: Schedule, _ loop: borrowing IOLoop<C, ScriptedDriver>) {
         let statistics = loop.statistics
         if statistics.staleCompletions > 0 { schedule.note("stale") }
-        if statistics.largestInFlight > schedule.script.depth { schedule.problem("above the depth") }
+        if statistics.largestInFlight > schedule.script.depth {
+            schedule.problem("above the depth")
+        }
         if statistics.submitted != statistics.completed + UInt64(loop.inFlight) {
             schedule.problem("statistics do not add up: \(statistics)")
         }

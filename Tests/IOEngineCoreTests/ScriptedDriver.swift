@@ -138,7 +138,8 @@ final class Script {
         while index < inFlight.count {
             if chance.happens(late) { index += 1 } else { complete(at: index) }
         }
-        if finished.isEmpty, minimum > 0, !inFlight.isEmpty, !wakesSpuriously || chance.happens(50) {
+        if finished.isEmpty, minimum > 0, !inFlight.isEmpty, !wakesSpuriously || chance.happens(50)
+        {
             complete(at: chance.below(inFlight.count))
         }
         if chance.happens(stale), let token = old.randomElement(using: &chance) {
@@ -146,11 +147,13 @@ final class Script {
             if chance.happens(20) { token.slot = UInt32(depth + chance.below(3)) }
             // Invented ones lie in the past: what is to come is no stale completion.
             if chance.happens(20) { token.generation &-= UInt32(chance.below(5)) &+ 100 }
-            let isCurrent = inFlight.contains { $0.token == token }
+            let isCurrent =
+                inFlight.contains { $0.token == token }
                 || staged.contains { $0.token == token } || finished.contains { $0.token == token }
             if !isCurrent {
                 let at = chance.below(finished.count + 1)
-                finished.insert(IOCompletion(token: token, result: chance.below(9000) - 100), at: at)
+                finished.insert(
+                    IOCompletion(token: token, result: chance.below(9000) - 100), at: at)
             }
         }
     }
