@@ -48,7 +48,7 @@ struct BenchCommand: ParsableCommand {
 
     @Flag(
         inversion: .prefixedNo,
-        help: "Past the page cache (O_DIRECT). Default: for a temporary file, where it is to be had.")
+        help: "Past the page cache (O_DIRECT). Default: only for a temporary file, if it can.")
     var direct: Bool?
 
     @Flag(help: "No looks at the clock for each IO, hence no latencies.")

@@ -33,7 +33,9 @@ enum ReportTable {
         return lines.joined(separator: "\n")
     }
 
-    private static func micros(_ nanoseconds: Double) -> String { Number.fixed(nanoseconds / 1000, 1) }
+    private static func micros(_ nanoseconds: Double) -> String {
+        Number.fixed(nanoseconds / 1000, 1)
+    }
 
     /// Two aligned lines: words to the left, numbers to the right.
     private static func table(header: [String], row: [String]) -> [String] {

@@ -33,7 +33,7 @@ public struct BenchPlan: Equatable, Sendable {
     /// Bytes of the file that take part.
     public var size = 1 << 30
     public var runtimeSeconds: Double = 3
-    /// Nil: a temporary file in the current directory, which nobody sees and which is gone afterwards.
+    /// Nil: a temporary file in the current directory, which is gone afterwards.
     public var path: String?
     /// Past the page cache. Nil: for a temporary file if its file system can, else not.
     public var direct: Bool?
@@ -82,10 +82,12 @@ extension BenchPlan {
         }
         guard depth >= 1, depth <= Self.largestDepth else {
             throw BenchError(
-                "A queue depth of \(depth) is out of range; give --iodepth 1 to \(Self.largestDepth).")
+                "A queue depth of \(depth) is out of range; "
+                    + "give --iodepth 1 to \(Self.largestDepth).")
         }
         guard jobs >= 1, jobs <= Self.largestJobs else {
-            throw BenchError("\(jobs) jobs are out of range; give --numjobs 1 to \(Self.largestJobs).")
+            throw BenchError(
+                "\(jobs) jobs are out of range; give --numjobs 1 to \(Self.largestJobs).")
         }
         guard runtimeSeconds > 0, runtimeSeconds <= 1_000_000 else {
             throw BenchError(
@@ -99,7 +101,8 @@ extension BenchPlan {
                     + "give --bs a multiple of 512.")
         }
         if fileState == .partlyWritten || fileState == .device {
-            throw BenchError("A file is prepared as unwritten or written; give --file-state one of them.")
+            throw BenchError(
+                "A file is prepared as unwritten or written; give --file-state one of them.")
         }
     }
 

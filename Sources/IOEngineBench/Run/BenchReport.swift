@@ -99,15 +99,18 @@ extension BenchReport {
         }
         switch (isDirect, fileState) {
         case (true, .unwritten):
-            return "engine cost, not disk: the file was never written, so the kernel touches no device"
+            return "engine cost, not disk: the file was never written, "
+                + "so the kernel touches no device"
         case (true, .partlyWritten):
-            return "a mixture: part of the file was never written, and reads of that touch no device"
+            return "a mixture: part of the file was never written, "
+                + "and reads of that touch no device"
         case (true, .written), (true, .device):
             return "device reads, past the page cache; the device's own cache takes part"
         case (false, .unwritten):
             return "page cache: the file was never written, so the kernel makes up zeros, no device"
         case (false, _):
-            return "page cache: what was read before comes from memory, only the rest from the device"
+            return "page cache: what was read before comes from memory, "
+                + "only the rest from the device"
         }
     }
 }
