@@ -10,9 +10,9 @@ struct BenchCommand: ParsableCommand {
         abstract: "Measures IOs a second, CPU time and latency of the engine.",
         discussion: """
             Without a path it measures a temporary file in the current directory, which is gone \
-            afterwards; a path that does not exist yet is made, --size large, and kept. A path that \
-            exists is never written to without --overwrite. Sizes are in bytes and take the units k, m, \
-            g and t, which are powers of 1024: 4k, 1GiB.
+            afterwards; a path that does not exist yet is made, --size large, and kept. A path \
+            that exists is never written to without --overwrite. Sizes are in bytes and take the \
+            units k, m, g and t, which are powers of 1024: 4k, 1GiB.
             """)
 
     enum Driver: String, CaseIterable, ExpressibleByArgument { case uring }

@@ -27,7 +27,9 @@ enum ReportTable {
         }
         lines.append("")
         let how = report.isDirect ? "direct" : "buffered"
-        lines.append("measured: \(how), file \(report.fileState.rawValue); \(report.explanation)")
+        let what =
+            report.fileState == .device ? "block device" : "file \(report.fileState.rawValue)"
+        lines.append("measured: \(how), \(what); \(report.explanation)")
         lines.append("set-up:   \(report.setUp)")
         for note in report.notes { lines.append("note:     \(note)") }
         return lines.joined(separator: "\n")

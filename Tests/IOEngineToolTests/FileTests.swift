@@ -58,6 +58,27 @@ struct FileTests {
         #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == bytes)
     }
 
+    @Test func whatIsInTheWayIsLeftAlone() throws {
+        let directory = try Directory()
+        // A link into nowhere looks as if the path were free.
+        let path = directory.path("link")
+        try FileManager.default.createSymbolicLink(
+            atPath: path, withDestinationPath: directory.path("nowhere"))
+        var plan = BenchPlan.small(.randwrite, seed: 1)
+        plan.path = path
+        #expect(throws: BenchError.self) { try BenchRunner.run(plan) { ToyDriver(depth: $0) } }
+        #expect(try directory.contents == ["link"])
+    }
+
+    @Test func aFileThatCannotBeMadeLargeEnoughIsNotLeft() throws {
+        let directory = try Directory()
+        var plan = BenchPlan.small(.randread, seed: 1)
+        plan.path = directory.path("file")
+        plan.size = 1 << 62
+        #expect(throws: BenchError.self) { try BenchRunner.run(plan) { ToyDriver(depth: $0) } }
+        #expect(try directory.contents.isEmpty)
+    }
+
     @Test func overwritingOnRequest() throws {
         let directory = try Directory()
         var plan = BenchPlan.small(.randrw, seed: 1)
@@ -87,7 +108,8 @@ struct FileTests {
     @Test func aCorruptedBlockIsFound() throws {
         let directory = try Directory()
         var plan = BenchPlan.small(.read, seed: 11)
-        // Fewer blocks than waits between two looks at the clock: each is read, however short the time.
+        // Fewer blocks than waits between two looks at the clock: each is read, however short the
+        // time.
         plan.size = 16 * plan.blockSize
         plan.path = directory.path("file")
         plan.verify = true

@@ -17,7 +17,8 @@ struct ToyDriverTests {
         #expect(report.operations > 0)
         #expect(report.driver == "toy")
         #expect(report.fileState == (workload.writes ? .unwritten : .written))
-        // One call of pread or pwrite for each IO; those in flight at the end are not counted as IOs.
+        // One call of pread or pwrite for each IO; those in flight at the end are not counted as
+        // IOs.
         #expect(report.systemCallsPerThousandIOs >= 1000)
     }
 

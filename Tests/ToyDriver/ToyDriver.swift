@@ -1,13 +1,13 @@
 internal import Glibc
 public import IOEngineCore
 
-/// A complete driver, as small as one can be: it does everything in `submit`, with plain system calls,
-/// while the caller waits. Copy it as the beginning of your own.
+/// A complete driver, as small as one can be: it does everything in `submit`, with plain system
+/// calls, while the caller waits. Copy it as the beginning of your own.
 ///
 /// It keeps two lists: what was staged, and what is finished but not reaped. Each request that was
-/// queued is in exactly one of them until its completion is reaped, so none is lost or answered twice.
-/// Nothing is ever in flight between two calls: no waker is needed and no memory can be in use when
-/// the driver ends, so the defaults of the protocol serve for all the rest.
+/// queued is in exactly one of them until its completion is reaped, so none is lost or answered
+/// twice. Nothing is ever in flight between two calls: no waker is needed and no memory can be in
+/// use when the driver ends, so the defaults of the protocol serve for all the rest.
 public struct ToyDriver: IODriver, ~Copyable {
     private let depth: Int
     private var staged: [IORequest] = []
@@ -59,8 +59,8 @@ public struct ToyDriver: IODriver, ~Copyable {
         finished.removeFirst(count)
     }
 
-    /// Bytes moved or a negative errno, as the contract wants it: no retries and no continuing of short
-    /// transfers, which are the loop's business.
+    /// Bytes moved or a negative errno, as the contract wants it: no retries and no continuing of
+    /// short transfers, which are the loop's business.
     private mutating func perform(_ request: IORequest) -> Int {
         // pread and pwrite take no flags. Leaving one out would do less than the user was promised.
         guard request.flags.isEmpty else { return -Int(EOPNOTSUPP) }

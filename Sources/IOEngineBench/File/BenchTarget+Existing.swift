@@ -67,7 +67,8 @@ extension BenchTarget {
                     + "give --overwrite if you mean that, or another path.")
         case .unwritten where state != .unwritten:
             throw BenchError(
-                "\(path) is \(state == .device ? "a device" : state.rawValue), which cannot be undone; "
+                "\(path) is \(state == .device ? "a device" : state.rawValue), "
+                    + "which cannot be undone; "
                     + "leave --file-state out, or give a path that does not exist yet.")
         default:
             return false

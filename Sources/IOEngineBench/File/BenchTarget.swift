@@ -89,8 +89,11 @@ public struct BenchTarget: Sendable {
     ) throws(BenchError) -> BenchTarget {
         let isDirect = plan.direct ?? false
         var notes: [String] = []
+        // First without direct IO: where that is refused, the file would be made all the same, and
+        // nobody could tell whether the path is ours to remove.
+        let made = try open(path, .readWrite, [.create, .exclusiveCreate], direct: false)
         do throws(BenchError) {
-            let file = try open(path, .readWrite, [.create, .exclusiveCreate], direct: isDirect)
+            let file = isDirect ? try open(path, .readWrite, direct: true) : made
             try allocate(file, plan.size, path, &notes)
             try checkAlignment(file, isDirect, plan)
             return BenchTarget(
@@ -98,7 +101,6 @@ public struct BenchTarget: Sendable {
                 state: .ofFile(file.fileDescriptor, extent: plan.extent, direct: isDirect),
                 needsLayout: plan.fileState == .written, notes: notes)
         } catch {
-            // Made also where direct IO is then refused. Nobody's data: it was not there before.
             unsafe unlink(path)
             throw error
         }

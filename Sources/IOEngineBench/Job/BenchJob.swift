@@ -4,8 +4,8 @@ internal import SystemPackage
 
 /// One job: a driver, a loop over it and a closed circle of events, on the thread that calls.
 ///
-/// All of it is generic and inlinable, so that the executable that picks the driver gets a copy made
-/// for that driver: an unspecialised loop costs several times what the kernel does.
+/// All of it is generic and inlinable, so that the executable that picks the driver gets a copy
+/// made for that driver: an unspecialised loop costs several times what the kernel does.
 public enum BenchJob {
     /// Sets up, waits for the others, measures, waits again, then checks and tidies up.
     @inlinable

@@ -27,8 +27,8 @@ public struct CheckedBlocks: Sendable {
             : []
     }
 
-    /// Where to go next, and whether to read. What was never written cannot be verified: it is written
-    /// instead.
+    /// Where to go next, and whether to read. What was never written cannot be verified: it is
+    /// written instead.
     @usableFromInline
     mutating func next() -> (offset: Int64, reads: Bool) {
         let offset = offsets.nextOffset()

@@ -4,10 +4,10 @@ internal import SystemPackage
 
 /// Brings the jobs and the runner together at certain points, where all wait for the last.
 ///
-/// Pipes do it: arriving puts a byte into one, being released takes a byte out of another. A job that
-/// is quick may arrive at the next point while a slow one has not taken its byte of this one, so points
-/// next to each other have different pipes. Two are enough: the next but one is not released before
-/// all have arrived at the next, and then nobody is left at this one.
+/// Pipes do it: arriving puts a byte into one, being released takes a byte out of another. A job
+/// that is quick may arrive at the next point while a slow one has not taken its byte of this one,
+/// so points next to each other have different pipes. Two are enough: the next but one is not
+/// released before all have arrived at the next, and then nobody is left at this one.
 public final class JobGate: Sendable {
     /// Where everybody waits, in this order.
     public enum Point: Int, CaseIterable, Sendable {
@@ -55,7 +55,8 @@ public final class JobGate: Sendable {
         Self.take(releases[point.rawValue % 2].read)
     }
 
-    /// The runner waits for `count` jobs, and meanwhile calls `onTick` each `interval` milliseconds.
+    /// The runner waits for `count` jobs, and meanwhile calls `onTick` each `interval`
+    /// milliseconds.
     func waitForArrivals(_ count: Int, interval: Int32?, onTick: () -> Void) {
         var missing = count
         while missing > 0 {

@@ -43,8 +43,8 @@ public struct BenchPlan: Equatable, Sendable {
     public var registered = false
     /// Every block that is written carries a pattern, which is checked wherever it is read.
     public var verify = false
-    /// What the file has to be like before it is measured: `.written` or `.unwritten`. Nil: as it is;
-    /// a file that is made here is then unwritten.
+    /// What the file has to be like before it is measured: `.written` or `.unwritten`. Nil: as it
+    /// is; a file that is made here is then unwritten.
     public var fileState: FileState?
     /// Decides the offsets, the mixture of reads and writes, and the pattern.
     public var seed: UInt64 = 0
@@ -59,8 +59,8 @@ public struct BenchPlan: Equatable, Sendable {
     /// Bytes that take part: whole blocks.
     public var extent: Int { blockCount * blockSize }
 
-    /// Whether each job keeps to a part of the file of its own: sequential ones, so that they do not
-    /// do the same; verified ones, so that each knows what was written where.
+    /// Whether each job keeps to a part of the file of its own: sequential ones, so that they do
+    /// not do the same; verified ones, so that each knows what was written where.
     public var splitsFile: Bool { !workload.isRandom || verify }
 }
 

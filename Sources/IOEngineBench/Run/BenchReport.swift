@@ -1,4 +1,5 @@
-/// What was measured. Encodes to the fields that scripts read; what only people want is not encoded.
+/// What was measured. Encodes to the fields that scripts read; what only people want is not
+/// encoded.
 public struct BenchReport: Sendable {
     /// From the moment an event is submitted until it is handed over.
     public struct Latency: Codable, Equatable, Sendable {
@@ -50,6 +51,9 @@ public struct BenchReport: Sendable {
         fileState = target.state
         isDirect = target.isDirect
         notes = target.notes
+        if plan.verify, !target.isDirect {
+            notes.append("verified against the page cache; give --direct to read from the device")
+        }
     }
 }
 
@@ -84,9 +88,12 @@ extension BenchReport {
     public var explanation: String {
         let isUnwritten = fileState == .unwritten
         if workload == .randrw {
-            return isDirect
-                ? "device reads and writes; nothing was synced, so the device's cache may hold writes"
-                : "page cache: reads and writes end in memory, nothing was synced"
+            if !isDirect { return "page cache: reads and writes end in memory, nothing was synced" }
+            return isUnwritten
+                ? "a mixture: reads of what was never written touch no device, first writes also "
+                    + "cost the file system metadata; nothing was synced"
+                : "device reads and writes; nothing was synced, so the device's cache may "
+                    + "hold writes"
         }
         if workload.writes {
             if !isDirect {
