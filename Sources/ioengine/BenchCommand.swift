@@ -10,9 +10,9 @@ struct BenchCommand: ParsableCommand {
         abstract: "Measures IOs a second, CPU time and latency of the engine.",
         discussion: """
             Without a path it measures a temporary file in the current directory, which is gone \
-            afterwards; a path that does not exist yet is made, --size large, and kept. A path that \
-            exists is never written to without --overwrite. Sizes are in bytes and take the units k, m, \
-            g and t, which are powers of 1024: 4k, 1GiB.
+            afterwards; a path that does not exist yet is made, --size large, and kept. A path \
+            that exists is never written to without --overwrite. Sizes are in bytes and take the \
+            units k, m, g and t, which are powers of 1024: 4k, 1GiB.
             """)
 
     enum Driver: String, CaseIterable, ExpressibleByArgument { case uring }
@@ -48,7 +48,7 @@ struct BenchCommand: ParsableCommand {
 
     @Flag(
         inversion: .prefixedNo,
-        help: "Past the page cache (O_DIRECT). Default: for a temporary file, where it is to be had.")
+        help: "Past the page cache (O_DIRECT). Default: only for a temporary file, if it can.")
     var direct: Bool?
 
     @Flag(help: "No looks at the clock for each IO, hence no latencies.")

@@ -27,13 +27,17 @@ enum ReportTable {
         }
         lines.append("")
         let how = report.isDirect ? "direct" : "buffered"
-        lines.append("measured: \(how), file \(report.fileState.rawValue); \(report.explanation)")
+        let what =
+            report.fileState == .device ? "block device" : "file \(report.fileState.rawValue)"
+        lines.append("measured: \(how), \(what); \(report.explanation)")
         lines.append("set-up:   \(report.setUp)")
         for note in report.notes { lines.append("note:     \(note)") }
         return lines.joined(separator: "\n")
     }
 
-    private static func micros(_ nanoseconds: Double) -> String { Number.fixed(nanoseconds / 1000, 1) }
+    private static func micros(_ nanoseconds: Double) -> String {
+        Number.fixed(nanoseconds / 1000, 1)
+    }
 
     /// Two aligned lines: words to the left, numbers to the right.
     private static func table(header: [String], row: [String]) -> [String] {

@@ -8,7 +8,9 @@ enum Terminal {
     static func write(_ text: String) {
         var text = text
         // What cannot be said on standard error cannot be said at all.
-        text.withUTF8 { bytes in _ = unsafe Glibc.write(STDERR_FILENO, bytes.baseAddress, bytes.count) }
+        text.withUTF8 { bytes in
+            _ = unsafe Glibc.write(STDERR_FILENO, bytes.baseAddress, bytes.count)
+        }
     }
 }
 

@@ -5,7 +5,9 @@ internal import SystemPackage
 
 extension BenchTarget {
     /// A file or device of the user's: nothing of it is changed unless `plan.overwrite` says so.
-    static func openExisting(_ path: String, _ plan: inout BenchPlan) throws(BenchError) -> BenchTarget {
+    static func openExisting(
+        _ path: String, _ plan: inout BenchPlan
+    ) throws(BenchError) -> BenchTarget {
         if plan.workload.writes, !plan.overwrite {
             throw BenchError(
                 "\(path) exists and --rw \(plan.workload.rawValue) would destroy what is in it; "
@@ -25,7 +27,7 @@ extension BenchTarget {
         }
         try checkAlignment(file, isDirect, plan)
         let state: FileState =
-            isDevice ? .device : .ofFile(file.fileDescriptor, extent: plan.extent)
+            isDevice ? .device : .ofFile(file.fileDescriptor, extent: plan.extent, direct: isDirect)
         return BenchTarget(
             file: file, isDirect: isDirect, isTemporary: false, name: path, state: state,
             needsLayout: try needsLayout(path, state, plan))
@@ -65,7 +67,8 @@ extension BenchTarget {
                     + "give --overwrite if you mean that, or another path.")
         case .unwritten where state != .unwritten:
             throw BenchError(
-                "\(path) is \(state == .device ? "a device" : state.rawValue), which cannot be undone; "
+                "\(path) is \(state == .device ? "a device" : state.rawValue), "
+                    + "which cannot be undone; "
                     + "leave --file-state out, or give a path that does not exist yet.")
         default:
             return false

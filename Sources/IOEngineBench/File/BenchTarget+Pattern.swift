@@ -2,8 +2,8 @@ internal import Glibc
 internal import IOEngineCore
 
 extension BenchTarget {
-    /// Reads that are to be verified need something to be verified against. Throws a sentence when the
-    /// file was never written, or not with this seed.
+    /// Reads that are to be verified need something to be verified against. Throws a sentence when
+    /// the file was never written, or not with this seed.
     func checkPattern(_ plan: BenchPlan) throws(BenchError) {
         let remedy = "give --file-state written" + (isTemporary ? "" : " --overwrite")
         switch state {
@@ -19,8 +19,9 @@ extension BenchTarget {
             }
             guard count < 0 || BlockPattern.isMarked(block, seed: plan.seed) else {
                 throw BenchError(
-                    "\(name) does not carry the pattern of seed \(plan.seed); give the --seed it was "
-                        + "written with, or \(remedy), which writes the pattern first.")
+                    "\(name) does not carry the pattern of seed \(plan.seed); "
+                        + "give the --seed it was written with, "
+                        + "or \(remedy), which writes the pattern first.")
             }
         }
     }

@@ -30,8 +30,8 @@ public struct BenchTarget: Sendable {
         return try openExisting(path, &plan)
     }
 
-    /// A file of ours that has no name any more before anything can go wrong: however the process ends,
-    /// the kernel frees it.
+    /// A file of ours that has no name any more before anything can go wrong: however the process
+    /// ends, the kernel frees it.
     private static func prepareTemporary(_ plan: BenchPlan) throws(BenchError) -> BenchTarget {
         var notes: [String] = []
         var isDirect = plan.direct ?? true
@@ -39,7 +39,9 @@ public struct BenchTarget: Sendable {
         do throws(IOError) {
             file = try openTemporary(direct: isDirect)
         } catch {
-            guard plan.direct == nil, error.errno == .invalidArgument else { throw BenchError(error) }
+            guard plan.direct == nil, error.errno == .invalidArgument else {
+                throw BenchError(error)
+            }
             isDirect = false
             notes.append("the current directory's file system has no direct IO")
             do throws(IOError) {
@@ -50,7 +52,7 @@ public struct BenchTarget: Sendable {
         try checkAlignment(file, isDirect, plan)
         return BenchTarget(
             file: file, isDirect: isDirect, isTemporary: true, name: "a temporary file",
-            state: .ofFile(file.fileDescriptor, extent: plan.extent),
+            state: .ofFile(file.fileDescriptor, extent: plan.extent, direct: isDirect),
             needsLayout: plan.fileState == .written, notes: notes)
     }
 
@@ -73,26 +75,32 @@ public struct BenchTarget: Sendable {
                     return .failure(error)
                 }
             }
-            if case .failure(let error) = outcome, error.errno == .fileExists, attempt < 16 { continue }
+            if case .failure(let error) = outcome, error.errno == .fileExists, attempt < 16 {
+                continue
+            }
             return try outcome.get()
         }
         fatalError("unreachable: the loop has no end")
     }
 
     /// A file at a path where there is none: made, and kept unless something goes wrong.
-    private static func create(_ path: String, _ plan: BenchPlan) throws(BenchError) -> BenchTarget {
+    private static func create(
+        _ path: String, _ plan: BenchPlan
+    ) throws(BenchError) -> BenchTarget {
         let isDirect = plan.direct ?? false
         var notes: [String] = []
+        // First without direct IO: where that is refused, the file would be made all the same, and
+        // nobody could tell whether the path is ours to remove.
+        let made = try open(path, .readWrite, [.create, .exclusiveCreate], direct: false)
         do throws(BenchError) {
-            let file = try open(path, .readWrite, [.create, .exclusiveCreate], direct: isDirect)
+            let file = isDirect ? try open(path, .readWrite, direct: true) : made
             try allocate(file, plan.size, path, &notes)
             try checkAlignment(file, isDirect, plan)
             return BenchTarget(
                 file: file, isDirect: isDirect, isTemporary: false, name: path,
-                state: .ofFile(file.fileDescriptor, extent: plan.extent),
+                state: .ofFile(file.fileDescriptor, extent: plan.extent, direct: isDirect),
                 needsLayout: plan.fileState == .written, notes: notes)
         } catch {
-            // Made also where direct IO is then refused. Nobody's data: it was not there before.
             unsafe unlink(path)
             throw error
         }

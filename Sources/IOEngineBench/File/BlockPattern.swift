@@ -1,8 +1,8 @@
 public import IOEngineCore
 
-/// What a verified block holds. Each sector of 512 bytes carries its offset in the file, the seed, words
-/// that follow from both, and a checksum over all that; so a block that was lost, torn or put elsewhere
-/// is noticed, with whatever block size it is read.
+/// What a verified block holds. Each sector of 512 bytes carries its offset in the file, the seed,
+/// words that follow from both, and a checksum over all that; so a block that was lost, torn or put
+/// elsewhere is noticed, with whatever block size it is read.
 public enum BlockPattern {
     /// Bytes.
     public static let sectorSize = 512

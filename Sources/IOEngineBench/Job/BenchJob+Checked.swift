@@ -2,8 +2,8 @@ public import IOEngineCore
 internal import SystemPackage
 
 extension BenchJob {
-    /// The careful circle: each finished event is taken out and looked at, and its buffer goes into a
-    /// new event, which may read or write. For mixtures and for --verify.
+    /// The careful circle: each finished event is taken out and looked at, and its buffer goes into
+    /// a new event, which may read or write. For mixtures and for --verify.
     ///
     /// A block may be written twice at the same time: both write the same. It is read only after a
     /// write of it has ended, so what is read is whole.

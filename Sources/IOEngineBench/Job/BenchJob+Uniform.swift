@@ -2,8 +2,8 @@ public import IOEngineCore
 internal import Synchronization
 
 extension BenchJob {
-    /// The fast circle: every event does the same, only its offset changes, so no event is moved and
-    /// nothing but local variables is touched.
+    /// The fast circle: every event does the same, only its offset changes, so no event is moved
+    /// and nothing but local variables is touched.
     @inlinable
     static func measureUniform<D: IODriver & ~Copyable>(
         _ loop: inout IOLoop<NoCallback, D>, _ pool: IOBufferPool, _ order: JobOrder,

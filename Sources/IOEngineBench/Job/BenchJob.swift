@@ -1,11 +1,11 @@
-public import IOEngineCore
 internal import Glibc
+public import IOEngineCore
 internal import SystemPackage
 
 /// One job: a driver, a loop over it and a closed circle of events, on the thread that calls.
 ///
-/// All of it is generic and inlinable, so that the executable that picks the driver gets a copy made
-/// for that driver: an unspecialised loop costs several times what the kernel does.
+/// All of it is generic and inlinable, so that the executable that picks the driver gets a copy
+/// made for that driver: an unspecialised loop costs several times what the kernel does.
 public enum BenchJob {
     /// Sets up, waits for the others, measures, waits again, then checks and tidies up.
     @inlinable
@@ -39,7 +39,7 @@ public enum BenchJob {
         result.setUp = capabilities.setUp
         if plan.registered { register(&loop, pool, order, &result) }
 
-        order.gate.pass()
+        order.gate.pass(.prepared)
         var checked = CheckedBlocks(order)
         if !order.gate.isStopped {
             let before = loop.statistics
@@ -51,11 +51,11 @@ public enum BenchJob {
             account(&result, since: before, loop.statistics)
             result.latencies = loop.latencies
         }
-        order.gate.pass()
+        order.gate.pass(.measured)
         if plan.verify, !order.gate.isStopped {
             readBack(&loop, pool, order, &checked, &result)
         }
-        order.gate.pass()
+        order.gate.pass(.checked)
         return result
     }
 
@@ -80,7 +80,8 @@ public enum BenchJob {
     }
 
     @usableFromInline
-    static func account(_ result: inout JobResult, since before: IOStatistics, _ now: IOStatistics) {
+    static func account(_ result: inout JobResult, since before: IOStatistics, _ now: IOStatistics)
+    {
         result.bytes =
             (now.bytesRead &- before.bytesRead) &+ (now.bytesWritten &- before.bytesWritten)
         result.systemCalls = now.systemCalls &- before.systemCalls
@@ -91,9 +92,6 @@ public enum BenchJob {
     @usableFromInline
     static func refuseToMeasure(_ gate: JobGate) {
         gate.stop()
-        for _ in 0..<passes { gate.pass() }
+        for point in JobGate.Point.allCases { gate.pass(point) }
     }
-
-    /// How often a job passes the gate: before it measures, after, and when it has checked.
-    static let passes = 3
 }

@@ -27,8 +27,8 @@ public struct CheckedBlocks: Sendable {
             : []
     }
 
-    /// Where to go next, and whether to read. What was never written cannot be verified: it is written
-    /// instead.
+    /// Where to go next, and whether to read. What was never written cannot be verified: it is
+    /// written instead.
     @usableFromInline
     mutating func next() -> (offset: Int64, reads: Bool) {
         let offset = offsets.nextOffset()
@@ -45,20 +45,26 @@ public struct CheckedBlocks: Sendable {
     @usableFromInline
     mutating func noteWritten(_ offset: Int64) {
         guard verify else { return }
-        let index = Int(offset) / blockSize - blocks.lowerBound
+        let index = index(offset)
         written[index / 64] |= 1 << UInt64(index % 64)
     }
 
-    func isWritten(_ offset: Int64) -> Bool { isWritten(index: Int(offset) / blockSize - blocks.lowerBound) }
+    func isWritten(_ offset: Int64) -> Bool { isWritten(index: index(offset)) }
 
-    private func isWritten(index: Int) -> Bool { written[index / 64] >> UInt64(index % 64) & 1 == 1 }
+    private func index(_ offset: Int64) -> Int { Int(offset) / blockSize - blocks.lowerBound }
+
+    private func isWritten(index: Int) -> Bool {
+        written[index / 64] >> UInt64(index % 64) & 1 == 1
+    }
 
     /// The first written block from `index` on, counted from the job's first.
     @usableFromInline
     func writtenOffset(from index: inout Int) -> Int64? {
         while index < blocks.count {
             defer { index += 1 }
-            if isWritten(index: index) { return Int64(blocks.lowerBound + index) * Int64(blockSize) }
+            if isWritten(index: index) {
+                return Int64(blocks.lowerBound + index) * Int64(blockSize)
+            }
         }
         return nil
     }

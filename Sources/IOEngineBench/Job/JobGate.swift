@@ -2,13 +2,23 @@ internal import Glibc
 public import Synchronization
 internal import SystemPackage
 
-/// Brings the jobs and the runner together: before the measured time, and after it.
+/// Brings the jobs and the runner together at certain points, where all wait for the last.
 ///
-/// Two pipes: arriving puts a byte into the first, being released takes one out of the second. The
-/// runner lets nobody through before all have arrived, so no job can take another's byte.
+/// Pipes do it: arriving puts a byte into one, being released takes a byte out of another. A job
+/// that is quick may arrive at the next point while a slow one has not taken its byte of this one,
+/// so points next to each other have different pipes. Two are enough: the next but one is not
+/// released before all have arrived at the next, and then nobody is left at this one.
 public final class JobGate: Sendable {
-    private let arrivals: (read: FileDescriptor, write: FileDescriptor)
-    private let releases: (read: FileDescriptor, write: FileDescriptor)
+    /// Where everybody waits, in this order.
+    public enum Point: Int, CaseIterable, Sendable {
+        case prepared
+        case measured
+        case checked
+    }
+
+    private typealias Pipe = (read: FileDescriptor, write: FileDescriptor)
+    private let arrivals: Pipe
+    private let releases: [Pipe]
     /// IOs finished so far by all jobs, for the live line.
     @usableFromInline let finished = Atomic<UInt64>(0)
     /// Something is wrong: nobody measures.
@@ -16,18 +26,19 @@ public final class JobGate: Sendable {
 
     init() throws(BenchError) {
         do {
-            let first = try FileDescriptor.pipe()
-            arrivals = (first.readEnd, first.writeEnd)
-            let second = try FileDescriptor.pipe()
-            releases = (second.readEnd, second.writeEnd)
+            let pipes = try (0..<3).map { _ in try FileDescriptor.pipe() }
+                .map { (read: $0.readEnd, write: $0.writeEnd) }
+            arrivals = pipes[0]
+            releases = [pipes[1], pipes[2]]
         } catch {
             throw BenchError("No pipe is to be had (\(error)); raise RLIMIT_NOFILE (ulimit -n).")
         }
     }
 
     deinit {
-        for descriptor in [arrivals.read, arrivals.write, releases.read, releases.write] {
-            try? descriptor.close()
+        for pipe in [arrivals] + releases {
+            try? pipe.read.close()
+            try? pipe.write.close()
         }
     }
 
@@ -39,12 +50,13 @@ public final class JobGate: Sendable {
 
     /// A job has come so far, and goes on when all have.
     @usableFromInline
-    func pass() {
+    func pass(_ point: Point) {
         Self.put(1, arrivals.write)
-        Self.take(1, releases.read)
+        Self.take(releases[point.rawValue % 2].read)
     }
 
-    /// The runner waits for `count` jobs, and meanwhile calls `onTick` each `interval` milliseconds.
+    /// The runner waits for `count` jobs, and meanwhile calls `onTick` each `interval`
+    /// milliseconds.
     func waitForArrivals(_ count: Int, interval: Int32?, onTick: () -> Void) {
         var missing = count
         while missing > 0 {
@@ -52,14 +64,16 @@ public final class JobGate: Sendable {
             let answer = unsafe Glibc.poll(&poll, 1, interval ?? -1)
             if answer == 0 { onTick() }
             if answer > 0 {
-                Self.take(1, arrivals.read)
+                Self.take(arrivals.read)
                 missing -= 1
             }
         }
     }
 
-    /// Lets `count` jobs go on.
-    func release(_ count: Int) { Self.put(count, releases.write) }
+    /// Lets the `count` jobs that are at a point go on.
+    func release(_ count: Int, at point: Point) {
+        Self.put(count, releases[point.rawValue % 2].write)
+    }
 
     private static func put(_ count: Int, _ pipe: FileDescriptor) {
         let bytes = [UInt8](repeating: 0, count: count)
@@ -67,13 +81,11 @@ public final class JobGate: Sendable {
         precondition(written == count, "a pipe of our own takes a few bytes")
     }
 
-    private static func take(_ count: Int, _ pipe: FileDescriptor) {
+    private static func take(_ pipe: FileDescriptor) {
         var byte: UInt8 = 0
-        for _ in 0..<count {
-            let taken = unsafe withUnsafeMutableBytes(of: &byte) {
-                unsafe try? pipe.read(into: $0, retryOnInterrupt: true)
-            }
-            precondition(taken == 1, "a pipe of our own is open as long as the jobs run")
+        let taken = unsafe withUnsafeMutableBytes(of: &byte) {
+            unsafe try? pipe.read(into: $0, retryOnInterrupt: true)
         }
+        precondition(taken == 1, "a pipe of our own is open as long as the jobs run")
     }
 }

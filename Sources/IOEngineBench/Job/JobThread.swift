@@ -1,8 +1,8 @@
 internal import CLinux
 internal import Glibc
 
-/// A bare thread for one job: drivers die with the thread that made them, so it is one of our own, and
-/// signals go to the main thread. Join it exactly once.
+/// A bare thread for one job: drivers die with the thread that made them, so it is one of our own,
+/// and signals go to the main thread. Join it exactly once.
 struct JobThread {
     private let handle: pthread_t
 

@@ -33,7 +33,7 @@ public struct BenchPlan: Equatable, Sendable {
     /// Bytes of the file that take part.
     public var size = 1 << 30
     public var runtimeSeconds: Double = 3
-    /// Nil: a temporary file in the current directory, which nobody sees and which is gone afterwards.
+    /// Nil: a temporary file in the current directory, which is gone afterwards.
     public var path: String?
     /// Past the page cache. Nil: for a temporary file if its file system can, else not.
     public var direct: Bool?
@@ -43,8 +43,8 @@ public struct BenchPlan: Equatable, Sendable {
     public var registered = false
     /// Every block that is written carries a pattern, which is checked wherever it is read.
     public var verify = false
-    /// What the file has to be like before it is measured: `.written` or `.unwritten`. Nil: as it is;
-    /// a file that is made here is then unwritten.
+    /// What the file has to be like before it is measured: `.written` or `.unwritten`. Nil: as it
+    /// is; a file that is made here is then unwritten.
     public var fileState: FileState?
     /// Decides the offsets, the mixture of reads and writes, and the pattern.
     public var seed: UInt64 = 0
@@ -59,8 +59,8 @@ public struct BenchPlan: Equatable, Sendable {
     /// Bytes that take part: whole blocks.
     public var extent: Int { blockCount * blockSize }
 
-    /// Whether each job keeps to a part of the file of its own: sequential ones, so that they do not
-    /// do the same; verified ones, so that each knows what was written where.
+    /// Whether each job keeps to a part of the file of its own: sequential ones, so that they do
+    /// not do the same; verified ones, so that each knows what was written where.
     public var splitsFile: Bool { !workload.isRandom || verify }
 }
 
@@ -82,10 +82,12 @@ extension BenchPlan {
         }
         guard depth >= 1, depth <= Self.largestDepth else {
             throw BenchError(
-                "A queue depth of \(depth) is out of range; give --iodepth 1 to \(Self.largestDepth).")
+                "A queue depth of \(depth) is out of range; "
+                    + "give --iodepth 1 to \(Self.largestDepth).")
         }
         guard jobs >= 1, jobs <= Self.largestJobs else {
-            throw BenchError("\(jobs) jobs are out of range; give --numjobs 1 to \(Self.largestJobs).")
+            throw BenchError(
+                "\(jobs) jobs are out of range; give --numjobs 1 to \(Self.largestJobs).")
         }
         guard runtimeSeconds > 0, runtimeSeconds <= 1_000_000 else {
             throw BenchError(
@@ -99,7 +101,8 @@ extension BenchPlan {
                     + "give --bs a multiple of 512.")
         }
         if fileState == .partlyWritten || fileState == .device {
-            throw BenchError("A file is prepared as unwritten or written; give --file-state one of them.")
+            throw BenchError(
+                "A file is prepared as unwritten or written; give --file-state one of them.")
         }
     }
 

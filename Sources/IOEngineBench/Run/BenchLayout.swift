@@ -28,7 +28,7 @@ public enum BenchLayout {
     public static func run<D: IODriver & ~Copyable>(
         _ order: Order, _ makeDriver: @Sendable (Int) throws(IOError) -> D
     ) -> BenchError? {
-        defer { order.gate.pass() }
+        defer { order.gate.pass(.prepared) }
         do throws(IOError) {
             try write(order, makeDriver)
             return nil

@@ -1,4 +1,5 @@
-/// What was measured. Encodes to the fields that scripts read; what only people want is not encoded.
+/// What was measured. Encodes to the fields that scripts read; what only people want is not
+/// encoded.
 public struct BenchReport: Sendable {
     /// From the moment an event is submitted until it is handed over.
     public struct Latency: Codable, Equatable, Sendable {
@@ -50,6 +51,9 @@ public struct BenchReport: Sendable {
         fileState = target.state
         isDirect = target.isDirect
         notes = target.notes
+        if plan.verify, !target.isDirect {
+            notes.append("verified against the page cache; give --direct to read from the device")
+        }
     }
 }
 
@@ -84,9 +88,12 @@ extension BenchReport {
     public var explanation: String {
         let isUnwritten = fileState == .unwritten
         if workload == .randrw {
-            return isDirect
-                ? "device reads and writes; nothing was synced, so the device's cache may hold writes"
-                : "page cache: reads and writes end in memory, nothing was synced"
+            if !isDirect { return "page cache: reads and writes end in memory, nothing was synced" }
+            return isUnwritten
+                ? "a mixture: reads of what was never written touch no device, first writes also "
+                    + "cost the file system metadata; nothing was synced"
+                : "device reads and writes; nothing was synced, so the device's cache may "
+                    + "hold writes"
         }
         if workload.writes {
             if !isDirect {
@@ -99,15 +106,18 @@ extension BenchReport {
         }
         switch (isDirect, fileState) {
         case (true, .unwritten):
-            return "engine cost, not disk: the file was never written, so the kernel touches no device"
+            return "engine cost, not disk: the file was never written, "
+                + "so the kernel touches no device"
         case (true, .partlyWritten):
-            return "a mixture: part of the file was never written, and reads of that touch no device"
+            return "a mixture: part of the file was never written, "
+                + "and reads of that touch no device"
         case (true, .written), (true, .device):
             return "device reads, past the page cache; the device's own cache takes part"
         case (false, .unwritten):
             return "page cache: the file was never written, so the kernel makes up zeros, no device"
         case (false, _):
-            return "page cache: what was read before comes from memory, only the rest from the device"
+            return "page cache: what was read before comes from memory, "
+                + "only the rest from the device"
         }
     }
 }

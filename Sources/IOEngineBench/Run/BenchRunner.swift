@@ -8,8 +8,8 @@ public enum BenchRunner {
     ///   - onTick: Called on this thread, at most four times a second.
     ///   - driver: Makes a driver of the given depth; called on each job's thread.
     ///
-    /// Throws a sentence when there is nothing to measure. IOs that fail while it measures are counted
-    /// in the report.
+    /// Throws a sentence when there is nothing to measure. IOs that fail while it measures are
+    /// counted in the report.
     @inlinable
     public static func run<D: IODriver & ~Copyable>(
         _ plan: BenchPlan, onTick: ((BenchProgress) -> Void)? = nil,

@@ -35,11 +35,12 @@ struct BenchSession {
             let failure = Slot<BenchError?>(nil)
             let thread = try JobThread { failure.set(body(order)) }
             wait(gate, 1, .layingOut, seconds: 0)
-            gate.release(1)
+            gate.release(1, at: .prepared)
             thread.join()
             if let failure = failure.get() { throw failure }
             if target.state != .device {
-                target.state = .ofFile(target.descriptor, extent: plan.extent)
+                target.state = .ofFile(
+                    target.descriptor, extent: plan.extent, direct: target.isDirect)
             }
             isLaidOut = true
         } else if plan.verify, !plan.workload.writes {
@@ -73,12 +74,12 @@ struct BenchSession {
         }
         wait(gate, threads.count, nil, seconds: 0)
         let before = Self.cpuMicroseconds
-        gate.release(threads.count)
+        gate.release(threads.count, at: .prepared)
         wait(gate, threads.count, .measuring, seconds: plan.runtimeSeconds)
         let cpu = Self.cpuMicroseconds - before
-        gate.release(threads.count)
+        gate.release(threads.count, at: .measured)
         wait(gate, threads.count, .checking, seconds: 0)
-        gate.release(threads.count)
+        gate.release(threads.count, at: .checked)
         for thread in threads { thread.join() }
         if let failure = failure ?? results.get().compactMap(\.failure).first { throw failure }
         return BenchReport(plan, target, results.get(), cpuMicroseconds: cpu)
