@@ -75,3 +75,12 @@ func openNew(
 func pattern(_ count: Int, from start: Int = 0) -> [UInt8] {
     (start..<start + count).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
 }
+
+extension IOEvent where Callback: ~Copyable {
+    /// The buffer alone; the rest of the event ends.
+    consuming func takeBuffer() -> IOBuffer {
+        var buffer = IOBuffer()
+        swap(&buffer, &self.buffer)
+        return buffer
+    }
+}
