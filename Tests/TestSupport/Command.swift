@@ -28,8 +28,19 @@ public enum Command {
         unsafe posix_spawn_file_actions_adddup2(&actions, ends.1, 2)
         var process: pid_t = 0
         var words = unsafe arguments.map { unsafe strdup($0) } + [nil]
-        let answer = unsafe posix_spawnp(&process, arguments[0], &actions, nil, &words, Glibc.environ)
+        // Swift's threads block signals, and whoever started the tests may ignore some.
+        var attributes = posix_spawnattr_t()
+        var signals = sigset_t()
+        unsafe posix_spawnattr_init(&attributes)
+        unsafe sigemptyset(&signals)
+        unsafe posix_spawnattr_setsigmask(&attributes, &signals)
+        unsafe sigfillset(&signals)
+        unsafe posix_spawnattr_setsigdefault(&attributes, &signals)
+        unsafe posix_spawnattr_setflags(
+            &attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
+        let answer = unsafe posix_spawnp(&process, arguments[0], &actions, &attributes, &words, Glibc.environ)
         unsafe posix_spawn_file_actions_destroy(&actions)
+        unsafe posix_spawnattr_destroy(&attributes)
         for unsafe word in unsafe words { unsafe free(word) }
         Glibc.close(ends.1)
         let output = readAll(ends.0)
