@@ -26,7 +26,8 @@ import Testing
         #expect(negative.count == 4096, "the buffer comes back as it was")
         let sync = try outcome(of: .sync(FileDescriptor(rawValue: -1)))
         #expect(sync.errno == .badFileDescriptor)
-        let allocate = try outcome(of: .allocate(FileDescriptor(rawValue: 999_999), at: 0, length: 1))
+        let allocate = try outcome(
+            of: .allocate(FileDescriptor(rawValue: 999_999), at: 0, length: 1))
         #expect(allocate.errno == .badFileDescriptor)
     }
 
@@ -82,18 +83,22 @@ import Testing
             #expect(outcome.error?.advice.isEmpty == false, what)
         }
         try check(.read(file, into: full(), at: -1), .negativeOffset, "read at -1")
-        try check(.write(file, from: full(), at: .min), .negativeOffset, "write at the least offset")
+        try check(
+            .write(file, from: full(), at: .min), .negativeOffset, "write at the least offset")
         try check(.allocate(file, at: -1, length: 1), .negativeOffset, "allocate at -1")
         try check(.read(file, into: IOBuffer(), at: 0), .zeroLength, "read into nothing")
-        try check(.write(file, from: IOBuffer(capacity: 4096), at: 0), .zeroLength, "no valid bytes")
+        try check(
+            .write(file, from: IOBuffer(capacity: 4096), at: 0), .zeroLength, "no valid bytes")
         try check(.read(file, into: full(), at: 0, range: 8..<8), .zeroLength, "empty range")
         try check(.allocate(file, at: 0, length: 0), .zeroLength, "allocate nothing")
         try check(.allocate(file, at: 0, length: -5), .zeroLength, "allocate less than nothing")
         try check(
             .read(file, into: UniqueArray<IOBuffer>(), at: 0), .zeroLength, "a list of no buffers")
-        try check(.read(file, into: full(), at: 0, range: 1..<4097), .rangeBeyondBuffer, "read range")
         try check(
-            .write(file, from: full(), at: 0, range: 0..<(1 << 40)), .rangeBeyondBuffer, "write range")
+            .read(file, into: full(), at: 0, range: 1..<4097), .rangeBeyondBuffer, "read range")
+        try check(
+            .write(file, from: full(), at: 0, range: 0..<(1 << 40)), .rangeBeyondBuffer,
+            "write range")
         try check(
             .write(file, from: IOBuffer(copying: [1, 2, 3], capacity: 64), at: 0, range: 0..<4),
             .rangeBeyondValidBytes, "write of bytes that nobody wrote")
@@ -120,7 +125,8 @@ import Testing
                 switch event {
                 case 0: try loop.perform(.read(file, into: full(), at: 100)).outcome
                 case 1: try loop.perform(.write(file, from: full(1000), at: 0)).outcome
-                case 2: try loop.perform(.read(file, into: full(8192), at: 0, range: 1..<4097)).outcome
+                case 2:
+                    try loop.perform(.read(file, into: full(8192), at: 0, range: 1..<4097)).outcome
                 default: try loop.perform(.write(file, from: full(), at: 1)).outcome
                 }
             #expect(outcome.errno == .invalidArgument && outcome.reason == .misaligned)
@@ -241,7 +247,8 @@ import Testing
         let readOnly = try IODescriptor.open("/dev/null", .readOnly)
         var loop = try PulledLoop.make()
         for i in 0..<3 {
-            let event = PulledEvent.write(i == 1 ? readOnly : file, from: full(), at: Int64(i) * 4096)
+            let event = PulledEvent.write(
+                i == 1 ? readOnly : file, from: full(), at: Int64(i) * 4096)
             let isAccepted = loop.submit(event).isAccepted
             #expect(isAccepted)
         }
@@ -250,13 +257,19 @@ import Testing
         while loop.inFlight > 0 {
             let event = try loop.waitForOne()
             let offset = event.offset
-            if event.outcome.error == nil { succeeded.append(offset) } else { failed.append(offset) }
+            if event.outcome.error == nil {
+                succeeded.append(offset)
+            } else {
+                failed.append(offset)
+            }
         }
         #expect(succeeded.sorted() == [0, 8192])
         #expect(failed == [4096])
     }
 
-    @Test("a depth of 0, a negative and an absurd one are refused", arguments: [0, -1, .min, 1 << 20, .max])
+    @Test(
+        "a depth of 0, a negative and an absurd one are refused",
+        arguments: [0, -1, .min, 1 << 20, .max])
     func depth(_ depth: Int) throws {
         let driver = #expect(throws: IOError.self) { _ = try URingDriver(depth: depth).counters }
         #expect(driver?.errno == .invalidArgument)

@@ -36,7 +36,8 @@ import Testing
         }
         let calls = loop.statistics.systemCalls - before.systemCalls
         #expect(wrong == 0, "\(random.note)")
-        #expect(Int(calls) * 1000 <= 40 * reads, "\(calls) calls for \(reads) reads; \(random.note)")
+        #expect(
+            Int(calls) * 1000 <= 40 * reads, "\(calls) calls for \(reads) reads; \(random.note)")
         let full = loop.statistics.fullQueues
         #expect(full == 0)
     }

@@ -86,7 +86,9 @@ import Testing
         }
     }
 
-    @Test("callbacks submit again through the submitter; one always finds room", arguments: [1, 4, 16])
+    @Test(
+        "callbacks submit again through the submitter; one always finds room",
+        arguments: [1, 4, 16])
     func chains(_ depth: Int) throws {
         let path = TemporaryFolder.newPath("chain")
         _ = try fileWith(pattern(8 * 4096), at: path)
@@ -111,7 +113,8 @@ import Testing
         #expect(statistics.completed == statistics.submitted && statistics.failed == 0)
     }
 
-    @Test("drain finishes what is in flight, refuses what callbacks submit, then takes events again")
+    @Test(
+        "drain finishes what is in flight, refuses what callbacks submit, then takes events again")
     func drain() throws {
         let file = try fileWith(pattern(8 * 4096))
         let done = Counter()

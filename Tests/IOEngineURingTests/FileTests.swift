@@ -75,7 +75,9 @@ import Testing
         #expect(outcome.count == 0, "what was valid before is not what was read")
     }
 
-    @Test("a short transfer is handed over where the event says so, and continues when submitted again")
+    @Test(
+        "a short transfer is handed over where the event says so, and continues when submitted again"
+    )
     func handsOver() throws {
         let file = try openNew(TemporaryFolder.newPath())
         var loop = try PulledLoop.make()
@@ -92,7 +94,8 @@ import Testing
         #expect(first.count == 5000)
 
         // The file grows in between; the rest goes behind what is there.
-        let more = try loop.perform(.write(file, from: IOBuffer(copying: pattern(1000, from: 5000)), at: 5000))
+        let more = try loop.perform(
+            .write(file, from: IOBuffer(copying: pattern(1000, from: 5000)), at: 5000))
         let grown = more.outcome.bytes
         #expect(grown == 1000)
         let again = try loop.perform(short)

@@ -21,7 +21,8 @@ struct FullFileSystemTests {
         #expect(write.error?.transferred == 2 << 20)
         #expect(write.count == 3 << 20, "the buffer comes back whole")
         #expect(write.error?.advice.contains("full") == true)
-        let again = try loop.perform(.write(file, from: IOBuffer(zeroed: 8192), at: 2 << 20)).outcome
+        let again = try loop.perform(.write(file, from: IOBuffer(zeroed: 8192), at: 2 << 20))
+            .outcome
         #expect(again.errno == .noSpace && again.transferred == 0)
         let read = try loop.perform(.read(file, into: IOBuffer(capacity: 4096), at: 0)).outcome
         #expect(read.bytes == 4096, "others are unharmed")

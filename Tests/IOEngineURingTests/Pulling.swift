@@ -41,7 +41,8 @@ extension IOLoop where Callback == NoCallback, Driver == URingDriver {
     static func make(
         depth: Int = 8, _ configuration: URingConfiguration = .init()
     ) throws -> PulledLoop {
-        try PulledLoop(depth: depth, driver: try URingDriver(depth: depth, configuration: configuration))
+        try PulledLoop(
+            depth: depth, driver: try URingDriver(depth: depth, configuration: configuration))
     }
 
     /// Submits one event and waits for one: the same, when nothing else is in flight.

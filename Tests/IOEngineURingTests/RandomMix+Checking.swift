@@ -14,7 +14,8 @@ extension RandomMix {
             let number = try #require(value)
             let known = inFlight.removeValue(forKey: number)
             let operation = try #require(known, "each comes back once; \(random.note)")
-            let place = "operation \(number), \(operation.kind) at \(operation.offset); \(random.note)"
+            let place =
+                "operation \(number), \(operation.kind) at \(operation.offset); \(random.note)"
             let outcome = event.outcome
             try #require(outcome.error == nil, "\(place)")
             #expect(outcome.bytes == operation.bytes, "\(place)")
@@ -33,7 +34,9 @@ extension RandomMix {
                 var others = 0
                 for i in 0..<operation.rangeStart where event.buffer[i] != 0xee { others += 1 }
                 // Behind the end of the file a direct read may leave the rest of a block in the range.
-                for i in operation.rangeEnd..<outcome.capacity where event.buffer[i] != 0xee { others += 1 }
+                for i in operation.rangeEnd..<outcome.capacity where event.buffer[i] != 0xee {
+                    others += 1
+                }
                 #expect(others == 0, "bytes beside the range changed; \(place)")
             case .readVectored:
                 var all: [UInt8] = []

@@ -13,7 +13,9 @@ struct RandomMix: ~Copyable {
     /// Which operation an event is.
     struct Number: IOCallback {
         let value: Int
-        consuming func call(_ event: consuming IOEvent<Self>, _ submitter: borrowing IOSubmitter<Self>) {}
+        consuming func call(
+            _ event: consuming IOEvent<Self>, _ submitter: borrowing IOSubmitter<Self>
+        ) {}
     }
     typealias Event = IOEvent<Number>
 
@@ -82,7 +84,8 @@ struct RandomMix: ~Copyable {
         let isDirect = Bool.random(using: &random)
         let unit = isDirect ? Self.page : 1
         let offset = Int.random(in: 0..<Self.largestFile / unit, using: &random) * unit
-        let length = isDirect
+        let length =
+            isDirect
             ? Int.random(in: 1...8, using: &random) * Self.page
             : Int.random(in: 1...40_000, using: &random)
         let file = isDirect ? direct : buffered
@@ -99,8 +102,9 @@ struct RandomMix: ~Copyable {
 
     /// The pages from `range`, and everything from the end of the file on where it reaches that.
     private func claim(_ range: Range<Int>) -> Range<Int>? {
-        var claim = range.lowerBound / Self.page * Self.page
-            ..< (range.upperBound + Self.page - 1) / Self.page * Self.page
+        var claim =
+            range.lowerBound / Self.page * Self.page..<(range.upperBound + Self.page - 1)
+            / Self.page * Self.page
         if range.upperBound > model.size {
             claim = min(claim.lowerBound, model.size / Self.page * Self.page) ..< .max
         }
@@ -142,7 +146,8 @@ struct RandomMix: ~Copyable {
                 .read(file, into: buffer, at: Int64(offset), range: start..<start + length),
                 operation)
         }
-        return try submit(.read(file, into: IOBuffer(capacity: length), at: Int64(offset)), operation)
+        return try submit(
+            .read(file, into: IOBuffer(capacity: length), at: Int64(offset)), operation)
     }
 
     private mutating func readVectored(
@@ -155,7 +160,8 @@ struct RandomMix: ~Copyable {
         return try submit(
             .read(file, into: buffers, at: Int64(offset)),
             Operation(
-                kind: .readVectored, offset: offset, claim: claim, bytes: found.count, found: found))
+                kind: .readVectored, offset: offset, claim: claim, bytes: found.count, found: found)
+        )
     }
 
     private mutating func write(
@@ -173,7 +179,8 @@ struct RandomMix: ~Copyable {
                 .write(file, from: buffer, at: Int64(offset), range: start..<start + length),
                 operation)
         }
-        return try submit(.write(file, from: IOBuffer(copying: bytes), at: Int64(offset)), operation)
+        return try submit(
+            .write(file, from: IOBuffer(copying: bytes), at: Int64(offset)), operation)
     }
 
     private mutating func writeVectored(
@@ -216,7 +223,8 @@ struct RandomMix: ~Copyable {
         model.write(bytes, at: model.size)
         // The offset is of no importance: once the descriptor appends, once the flag.
         let isFlag = Bool.random(using: &random)
-        var event = Event.write(isFlag ? buffered : appending, from: IOBuffer(copying: bytes), at: 0)
+        var event = Event.write(
+            isFlag ? buffered : appending, from: IOBuffer(copying: bytes), at: 0)
         if isFlag { event.flags = .append }
         return try submit(event, operation)
     }

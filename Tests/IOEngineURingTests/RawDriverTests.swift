@@ -1,8 +1,8 @@
 import Glibc
 import IOEngineCore
 import IOEngineURing
-import SystemPackage
 import Synchronization
+import SystemPackage
 import TestSupport
 import Testing
 
@@ -13,7 +13,9 @@ import Testing
         let file = try fileWith(pattern(4096))
         var driver = try URingDriver(depth: 4)
         let memory = RawMemory(4096)
-        for slot in 0..<4 { try driver.mustStage(IORequest(.read, UInt32(slot), file.rawValue, memory)) }
+        for slot in 0..<4 {
+            try driver.mustStage(IORequest(.read, UInt32(slot), file.rawValue, memory))
+        }
         #expect(driver.stage(IORequest(.read, 4, file.rawValue, memory)) == .full)
         #expect(driver.submit(minimum: 4, deadline: nil) == .ready)
         #expect(driver.stage(IORequest(.read, 4, file.rawValue, memory)) == .full)
@@ -91,7 +93,9 @@ import Testing
         for i in 0..<100 { driver.cancel(IOToken(slot: UInt32(i % 4), generation: 77)) }
         // Cancellations share the submission queue until they are submitted.
         #expect(driver.submit(minimum: 0, deadline: nil) == .ready)
-        for slot in 0..<3 { try driver.mustStage(IORequest(.read, UInt32(slot), file.rawValue, memory)) }
+        for slot in 0..<3 {
+            try driver.mustStage(IORequest(.read, UInt32(slot), file.rawValue, memory))
+        }
         try driver.mustStage(IORequest(.read, 3, pipe.readEnd.rawValue, other))
         for _ in 0..<100 { driver.cancel(IOToken(slot: 2, generation: 76)) }
         var results = try driver.finish(3)
@@ -100,7 +104,9 @@ import Testing
         results = try driver.finish(1)
         #expect(results == [3: Int(-ECANCELED)])
         // All room is back.
-        for slot in 0..<4 { try driver.mustStage(IORequest(.read, UInt32(slot), file.rawValue, memory)) }
+        for slot in 0..<4 {
+            try driver.mustStage(IORequest(.read, UInt32(slot), file.rawValue, memory))
+        }
         results = try driver.finish(4)
         #expect(results.values.allSatisfy { $0 == 4096 })
         #expect(driver.counters.overflows == 0)
@@ -118,7 +124,8 @@ import Testing
             for slot in 0..<4 where slot < submitted || staged {
                 try driver.mustStage(
                     IORequest(
-                        .read, UInt32(slot), pipe.readEnd.rawValue, memory, place: slot * 64, count: 64))
+                        .read, UInt32(slot), pipe.readEnd.rawValue, memory, place: slot * 64,
+                        count: 64))
                 if slot + 1 == submitted { _ = driver.submit(minimum: 0, deadline: nil) }
             }
         }
@@ -152,7 +159,9 @@ import Testing
         for slot in 0..<32 { try driver.mustStage(.plain(.noOperation, UInt32(slot))) }
         #expect(driver.submit(minimum: 32, deadline: nil) == .ready)
         var slots: Set<UInt32> = []
-        for _ in 0..<11 { for completion in driver.finished(most: 3) { slots.insert(completion.token.slot) } }
+        for _ in 0..<11 {
+            for completion in driver.finished(most: 3) { slots.insert(completion.token.slot) }
+        }
         #expect(slots.count == 32)
         #expect(driver.finished().isEmpty)
     }

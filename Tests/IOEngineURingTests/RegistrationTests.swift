@@ -18,7 +18,8 @@ import Testing
         #expect(answer == .registered(index: 0))
         try driver.mustStage(IORequest(.read, 0, file.rawValue, first, region: 0))
         try driver.mustStage(
-            IORequest(.read, 1, file.rawValue, second, place: 100, count: 4096, at: 4096, region: 1))
+            IORequest(.read, 1, file.rawValue, second, place: 100, count: 4096, at: 4096, region: 1)
+        )
         // Memory that does not lie in the region shows that the index is used at all.
         try driver.mustStage(IORequest(.read, 2, file.rawValue, first, region: 1))
         try driver.mustStage(IORequest(.read, 3, file.rawValue, first, region: 5))
@@ -131,7 +132,8 @@ import Testing
         answer = loop.register(other)
         #expect(answer == .unavailable(errno: ENFILE))
         for descriptor in [file, other] {
-            let read = try loop.perform(.read(descriptor, into: IOBuffer(capacity: 200), at: 0)).outcome
+            let read = try loop.perform(.read(descriptor, into: IOBuffer(capacity: 200), at: 0))
+                .outcome
             #expect(read.bytes == 100)
         }
         _ = loop.submit(.read(file, into: IOBuffer(capacity: 200), at: 0))

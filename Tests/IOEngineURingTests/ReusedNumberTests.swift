@@ -9,7 +9,9 @@ import Testing
 /// not decide over the second.
 @Suite struct ReusedNumberTests {
     /// Numbers that nothing else in this process uses, so that tests in parallel cannot take them.
-    private static func move(_ descriptor: FileDescriptor, to number: Int32) throws -> FileDescriptor {
+    private static func move(_ descriptor: FileDescriptor, to number: Int32) throws
+        -> FileDescriptor
+    {
         defer { try? descriptor.close() }
         return try descriptor.duplicate(as: FileDescriptor(rawValue: number))
     }

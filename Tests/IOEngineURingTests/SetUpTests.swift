@@ -6,7 +6,9 @@ import Testing
 
 /// How a ring is set up, and that it then works.
 @Suite struct SetUpTests {
-    @Test("each rung of the ladder gives a driver that reads", arguments: URingConfiguration.Rung.allCases)
+    @Test(
+        "each rung of the ladder gives a driver that reads",
+        arguments: URingConfiguration.Rung.allCases)
     func rungs(_ rung: URingConfiguration.Rung) throws {
         let file = try fileWith(pattern(4096))
         var driver = try URingDriver(depth: 8, configuration: .init(firstRung: rung))
@@ -16,7 +18,8 @@ import Testing
         #expect(results == [0: 4096])
         let setUp = driver.capabilities.setUp
         switch rung {
-        case .deferred: #expect(setUp.contains("granted submit") || setUp.contains("deferred task run"))
+        case .deferred:
+            #expect(setUp.contains("granted submit") || setUp.contains("deferred task run"))
         case .cooperative: #expect(setUp.contains("cooperative task run"))
         case .plain: #expect(setUp.contains("plain flags") || setUp.contains("no-iowait"))
         }
@@ -39,7 +42,9 @@ import Testing
         #expect(!without.capabilities.registersDescriptors)
     }
 
-    @Test("depth 1, a depth that is no power of two, and the largest work", arguments: [1, 3, 100, 32_768])
+    @Test(
+        "depth 1, a depth that is no power of two, and the largest work",
+        arguments: [1, 3, 100, 32_768])
     func depths(_ depth: Int) throws {
         let file = try fileWith(pattern(64))
         var driver = try URingDriver(depth: depth)
@@ -103,7 +108,9 @@ import Testing
         #expect(driver.capabilities.setUp.contains("kernel workers at most 2 bounded, 3 unbounded"))
         for slot in 0..<16 {
             try driver.mustStage(
-                .plain(.allocate, UInt32(slot), file.rawValue, offset: Int64(slot) * 4096, length: 4096))
+                .plain(
+                    .allocate, UInt32(slot), file.rawValue, offset: Int64(slot) * 4096, length: 4096
+                ))
         }
         let results = try driver.finish(16)
         #expect(results.values.allSatisfy { $0 == 0 })

@@ -1,8 +1,8 @@
 import Glibc
 import IOEngineCore
 import IOEngineURing
-import SystemPackage
 import Synchronization
+import SystemPackage
 import TestSupport
 import Testing
 
@@ -21,7 +21,8 @@ import Testing
             let answer = unsafe pthread_create(
                 &thread, nil,
                 { box in
-                    unsafe Unmanaged<Box>.fromOpaque(box.unsafelyUnwrapped).takeRetainedValue().body()
+                    unsafe Unmanaged<Box>.fromOpaque(box.unsafelyUnwrapped).takeRetainedValue()
+                        .body()
                     return nil
                 }, box)
             if answer != 0 { throw Errno(rawValue: answer) }
@@ -136,7 +137,8 @@ import Testing
         let address = UInt(bitPattern: driver)
         let answer = Slot<IOWaitOutcome>()
         try Thread {
-            let driver = unsafe UnsafeMutablePointer<URingDriver>(bitPattern: address).unsafelyUnwrapped
+            let driver = unsafe UnsafeMutablePointer<URingDriver>(bitPattern: address)
+                .unsafelyUnwrapped
             answer.put(unsafe driver.pointee.submit(minimum: 0, deadline: nil))
         }.join()
         let outcome = try answer.take()

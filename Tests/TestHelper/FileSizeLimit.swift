@@ -58,7 +58,21 @@ func appendingAtTheLimit(_ arguments: [String]) throws {
         check(first.bytes == 65536, "up to the limit: \(first)")
         let end = try perform(&loop, .write(appending, from: IOBuffer(zeroed: 4096), at: 0))
         check(
-            end.error?.errno == .fileTooLarge, "appended by the descriptor, direct \(direct): \(end)")
+            end.error?.errno == .fileTooLarge,
+            "appended by the descriptor, direct \(direct): \(end)")
+        // Several in flight, of which the first reaches the limit.
+        check(ftruncate(file.rawValue, 65536 - 4096) == 0, "ftruncate")
+        for _ in 0..<4 {
+            _ = loop.submit(.write(appending, from: IOBuffer(zeroed: 4096), at: 0))
+        }
+        while loop.inFlight > 0 {
+            _ = loop.wait(minimum: 1)
+            while let event = loop.next() {
+                check(event.errno == nil || event.errno == .fileTooLarge, "one of several")
+            }
+        }
+        let size = try file.fileDescriptor.seek(offset: 0, from: .end)
+        check(size == 65536, "several made the file \(size) bytes long")
         var event = HelperEvent.write(file, from: IOBuffer(zeroed: 4096), at: 0)
         event.flags = .append
         let flagged = try perform(&loop, event)

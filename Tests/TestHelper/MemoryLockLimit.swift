@@ -37,7 +37,9 @@ func noDescriptors(_ arguments: [String]) throws {
             check(false, "a driver without a descriptor: \(driver.capabilities.setUp)")
         } catch {
             check(error.errno == .tooManyOpenFiles, "with \(freed) left: \(error)")
-            check(error.advice.contains("RLIMIT_NOFILE"), "the advice with \(freed) left: \(error.advice)")
+            check(
+                error.advice.contains("RLIMIT_NOFILE"),
+                "the advice with \(freed) left: \(error.advice)")
         }
         try taken.removeLast().close()
     }

@@ -26,7 +26,8 @@ func signalStorm(_ arguments: [String]) throws {
             while loop.hasRoom, next < blocks {
                 let isBuffered = next % 5 == 0
                 let event = HelperEvent.read(
-                    isBuffered ? file : direct, into: IOBuffer(capacity: 4096), at: Int64(next) * 4096)
+                    isBuffered ? file : direct, into: IOBuffer(capacity: 4096),
+                    at: Int64(next) * 4096)
                 check(loop.submit(event).isAccepted, "there was room")
                 next += 1
             }

@@ -19,7 +19,8 @@ public enum Command {
         var ends: (Int32, Int32) = (-1, -1)
         let made = unsafe withUnsafeMutableBytes(of: &ends) { bytes in
             unsafe CLinux.pipe2(
-                bytes.assumingMemoryBound(to: Int32.self).baseAddress.unsafelyUnwrapped, Glibc.O_CLOEXEC)
+                bytes.assumingMemoryBound(to: Int32.self).baseAddress.unsafelyUnwrapped,
+                Glibc.O_CLOEXEC)
         }
         guard made == 0 else { return End(status: 127, output: "pipe: errno \(errno)") }
         var actions = unsafe posix_spawn_file_actions_t()
@@ -38,10 +39,11 @@ public enum Command {
         unsafe posix_spawnattr_setsigdefault(&attributes, &signals)
         unsafe posix_spawnattr_setflags(
             &attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
-        let answer = unsafe posix_spawnp(&process, arguments[0], &actions, &attributes, &words, Glibc.environ)
+        let answer = unsafe posix_spawnp(
+            &process, arguments[0], &actions, &attributes, &words, Glibc.environ)
         unsafe posix_spawn_file_actions_destroy(&actions)
         unsafe posix_spawnattr_destroy(&attributes)
-        for unsafe word in unsafe words { unsafe free(word) }
+        for i in unsafe words.indices { unsafe free(words[i]) }
         Glibc.close(ends.1)
         let output = readAll(ends.0)
         Glibc.close(ends.0)

@@ -45,7 +45,9 @@ public struct FileModel: Sendable {
         let count = found.byteCount
         return unsafe bytes.withUnsafeBytes { all in
             unsafe found.withUnsafeBytes { found in
-                guard let wanted = all.baseAddress, let found = found.baseAddress else { return false }
+                guard let wanted = all.baseAddress, let found = found.baseAddress else {
+                    return false
+                }
                 return unsafe memcmp(wanted + offset, found, count) == 0
             }
         }

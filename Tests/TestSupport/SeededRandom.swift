@@ -35,5 +35,7 @@ public struct SeededRandom: RandomNumberGenerator {
     }
 
     /// True once in `times` on average.
-    public mutating func isOne(in times: Int) -> Bool { Int.random(in: 0..<times, using: &self) == 0 }
+    public mutating func isOne(in times: Int) -> Bool {
+        Int.random(in: 0..<times, using: &self) == 0
+    }
 }
