@@ -91,6 +91,47 @@ import Testing
         #expect(results == [0: 2])
     }
 
+    @Test(
+        "with a full queue there is still room to listen, and nothing is lost", arguments: [1, 4])
+    func listensWhenFull(_ depth: Int) throws {
+        let file = try fileWith(pattern(4096))
+        var driver = try URingDriver(depth: depth)
+        let waker = driver.waker
+        let memory = RawMemory(4096)
+        for round in 0..<20 {
+            if round % 3 == 0 { waker.wake() }
+            for slot in 0..<depth {
+                try driver.mustStage(IORequest(.read, UInt32(slot), file.rawValue, memory))
+            }
+            let results = try driver.finish(depth)
+            #expect(results.values.allSatisfy { $0 == 4096 })
+        }
+        #expect(driver.counters.overflows == 0)
+    }
+
+    @Test("with submission polling the waker and the deadline end waits too")
+    func polling() throws {
+        let pipe = try Pipe()
+        let configuration = URingConfiguration(submissionPolling: .init(idleMilliseconds: 1))
+        var driver = try URingDriver(depth: 4, configuration: configuration)
+        let waker = driver.waker
+        let memory = RawMemory(64)
+        try driver.mustStage(IORequest(.read, 0, pipe.readEnd.rawValue, memory))
+        for _ in 0..<20 {
+            waker.wake()
+            #expect(driver.submit(minimum: 1, deadline: far(driver)) == .ready)
+            #expect(driver.finished().isEmpty)
+        }
+        let soon = driver.now().advanced(by: .milliseconds(5))
+        #expect(driver.submit(minimum: 1, deadline: soon) == .deadlinePassed)
+        driver.cancel(IOToken(slot: 0, generation: 1))
+        let results = try driver.finish(1)
+        #expect(results == [0: Int(-ECANCELED)])
+        // Dropped with one in flight.
+        try driver.mustStage(IORequest(.read, 1, pipe.readEnd.rawValue, memory))
+        _ = driver.submit(minimum: 0, deadline: nil)
+    }
+
     @Test("a waker outlives its driver, and a driver that listened ends promptly")
     func outlives() throws {
         let waker: IOWaker
