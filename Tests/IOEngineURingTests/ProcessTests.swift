@@ -42,7 +42,7 @@ import Testing
             before: ["setpriv", "--bounding-set=-ipc_lock", "--inh-caps=-ipc_lock"])
     }
 
-    @Test("without a free descriptor the set-up says so and leaks nothing")
+    @Test("without a free descriptor the set-up says so, and every driver gives its own back")
     func noDescriptors() {
         run(["no-descriptors"])
     }
