@@ -88,6 +88,13 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             path: "Tests/TestSupport", swiftSettings: settings),
+        .executableTarget(
+            name: "TestHelper",
+            dependencies: [
+                "IOEngineCore", "IOEngineURing", "CLinux",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Tests/TestHelper", swiftSettings: settings),
         .testTarget(
             name: "IOEngineCoreTests",
             dependencies: [
@@ -99,7 +106,8 @@ let package = Package(
         .testTarget(
             name: "IOEngineURingTests",
             dependencies: [
-                "IOEngineCore", "IOEngineURing", "TestSupport", "CLibURing", "CLinux",
+                "IOEngineCore", "IOEngineURing", "TestSupport", "TestHelper", "CLibURing",
+                "CLinux",
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "BasicContainers", package: "swift-collections"),
             ],

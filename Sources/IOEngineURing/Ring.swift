@@ -106,6 +106,13 @@ struct Ring: ~Copyable {
         return unsafe entry
     }
 
+    /// Hands all entries to the kernel; the next free one then.
+    mutating func flushedEntry() -> UnsafeMutablePointer<io_uring_sqe>? {
+        _ = enter(minimum: 0, timeout: nil)
+        if waitsForRoom { _ = waitForRoom() }
+        return unsafe nextEntry()
+    }
+
     /// Entries that the kernel has not taken.
     var unsubmitted: UInt32 {
         unsafe tail &- submissionHead.pointee.load(ordering: .acquiring)

@@ -56,7 +56,8 @@ struct SetUpLadder {
         var parameters = io_uring_params()
         parameters.flags = URingConstants.setUpCompletionQueueSize
         // Room for every request, the cancellation of each, and the entry that listens for wake-ups.
-        parameters.cq_entries = UInt32(2 * depth + 8)
+        parameters.cq_entries = min(
+            UInt32(2 * depth + URingDriver.internalEntries), URingDriver.maximumCompletions)
         switch rung {
         case .deferred:
             parameters.flags |= URingConstants.setUpSingleIssuer | URingConstants.setUpSubmitAll

@@ -4,7 +4,9 @@ public import IOEngineCore
 
 extension URingDriver {
     public mutating func stage(_ request: IORequest) -> IOStaging {
-        guard inFlight < depth, let entry = unsafe ring.nextEntry() else { return .full }
+        guard inFlight < depth, let entry = unsafe ring.nextEntry() ?? makeRoom() else {
+            return .full
+        }
         unsafe prepare(entry, request)
         unsafe entry.pointee.user_data = request.token.rawValue
         inFlight &+= 1
@@ -61,18 +63,17 @@ extension URingDriver {
     }
 
     public mutating func cancel(_ token: IOToken) {
-        // The completion queue has room for one cancellation a request.
-        guard cancellations < depth, let entry = unsafe entryFlushingIfNeeded() else { return }
+        // The completion queue has room for one cancellation a request, for a few fewer at the
+        // largest depth.
+        let room = Int(ring.completionCapacity) - depth - URingDriver.internalEntries
+        guard cancellations < min(depth, room), let entry = unsafe ring.nextEntry() ?? makeRoom()
+        else { return }
         unsafe io_uring_prep_cancel64(entry, token.rawValue, 0)
         unsafe entry.pointee.user_data = InternalEntry.cancellation
         cancellations += 1
     }
 
-    /// An entry for the driver itself; makes room if there is none.
-    mutating func entryFlushingIfNeeded() -> UnsafeMutablePointer<io_uring_sqe>? {
-        if let entry = unsafe ring.nextEntry() { return unsafe entry }
-        _ = ring.enter(minimum: 0, timeout: nil)
-        if ring.waitsForRoom { _ = ring.waitForRoom() }
-        return unsafe ring.nextEntry()
-    }
+    /// The submission queue is full although the depth is not reached: cancellations and the entry that
+    /// listens took places. Handing all of it to the kernel makes room.
+    mutating func makeRoom() -> UnsafeMutablePointer<io_uring_sqe>? { unsafe ring.flushedEntry() }
 }

@@ -72,7 +72,7 @@ extension URingDriver {
 
     /// Has the ring read the eventfd, so that a wake-up is a completion like any other.
     private mutating func listen() {
-        guard let entry = unsafe entryFlushingIfNeeded() else { return }
+        guard let entry = unsafe ring.nextEntry() ?? makeRoom() else { return }
         unsafe io_uring_prep_read(entry, wakeUp.descriptor, wakeUpCounter, 8, 0)
         unsafe entry.pointee.user_data = InternalEntry.wakeUp
         isListening = true
@@ -115,7 +115,8 @@ extension URingDriver {
     static func settle(_ ring: inout Ring, outstanding: Int) -> Bool {
         var outstanding = outstanding
         if outstanding == 0 { return true }
-        if let entry = unsafe ring.nextEntry() {
+        // A queue full of staged requests has no room for the cancellation until they are taken.
+        if let entry = unsafe ring.nextEntry() ?? ring.flushedEntry() {
             unsafe io_uring_prep_cancel64(
                 entry, 0, URingConstants.cancelAll | URingConstants.cancelAny)
             unsafe entry.pointee.user_data = InternalEntry.cancellation

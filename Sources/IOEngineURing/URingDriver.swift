@@ -70,6 +70,10 @@ public struct URingDriver: IODriver, ~Copyable {
 
     /// IORING_MAX_ENTRIES.
     static let maximumDepth = 32_768
+    /// IORING_MAX_CQ_ENTRIES.
+    static let maximumCompletions: UInt32 = 65_536
+    /// Places of the completion queue beside those of requests and cancellations.
+    static let internalEntries = 8
 
     public var capabilities: IOCapabilities {
         IOCapabilities(

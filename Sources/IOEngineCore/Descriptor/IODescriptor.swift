@@ -51,7 +51,8 @@ public final class IODescriptor: Sendable {
         }
     }
 
-    /// Events hold the object, so this is the number it was made from, still open.
+    /// The number, still open, for calls of your own. Keep this object for as long as you use it: the
+    /// last reference closes the number.
     public var fileDescriptor: FileDescriptor { FileDescriptor(rawValue: rawValue) }
 
     /// Whether ``close()`` was called. Events submitted from then on are answered with EBADF.

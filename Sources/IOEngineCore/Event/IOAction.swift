@@ -61,7 +61,8 @@ public struct IOFlags: OptionSet, Hashable, Sendable {
     /// over, not retried.
     @inlinable public static var noWait: Self { Self(rawValue: 8) }
     /// RWF_APPEND (4.16): writes at the end of the file, whatever the offset. Never split, joined or
-    /// continued.
+    /// continued. Have one direct append of a file in flight at a time: on xfs, several at once take
+    /// the same place and overwrite each other (seen on Linux 6.18).
     @inlinable public static var append: Self { Self(rawValue: 16) }
     /// RWF_NOAPPEND (6.9): writes at the offset although the file is open with O_APPEND.
     @inlinable public static var noAppend: Self { Self(rawValue: 32) }

@@ -21,7 +21,8 @@ extension IOEvent where Callback: ~Copyable {
     /// - Parameters:
     ///   - offset: Bytes from the start of the file.
     ///   - range: Reads only into these bytes of the buffer, and leaves what else is valid. It must
-    ///     not start behind the valid bytes, so that no gap arises (EINVAL).
+    ///     not start behind the valid bytes, so that no gap arises (EINVAL). A direct read that meets
+    ///     the end of the file may change the rest of its last block too.
     @inlinable
     public static func read(
         _ descriptor: IODescriptor, into buffer: consuming IOBuffer, at offset: Int64,

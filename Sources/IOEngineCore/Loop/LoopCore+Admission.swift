@@ -235,6 +235,11 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         if unsafe isTooLargeToStayWhole(event, slot) {
             return IOFailure(errno: Errnos.invalidArgument, reason: .tooLargeToSplit)
         }
+        if fileSizeLimit < .max, unsafe appends(event, record) {
+            // Appends in flight together may reach the limit first. A thread that may block has its
+            // signals blocked, so SIGXFSZ does not end the process.
+            unsafe slot.pointee.machine.traits.insert(.mayBlock)
+        }
         if let object {
             if unsafe record.pointee.identity == identity {
                 if unsafe record.pointee.objectInFlight == 0, !object.hold() {
@@ -311,6 +316,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         if unsafe facts.device == record.pointee.device && facts.inode == record.pointee.inode {
             return first
         }
+        if unsafe record.pointee.inFlight == 0 { unsafe endRegistration(record) }
         unsafe record.pointee.adopt(facts, identity: 0)
         return unsafe knownRefusal(of: event, record)
     }
@@ -333,22 +339,46 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         case .notSeekable: return IOFailure(errno: Errnos.illegalSeek, reason: .notSeekable)
         default: break
         }
-        let start = unsafe event.pointee.offset + Int64(event.pointee.transferred)
-        if unsafe (action.isWrite || allocationGrows(event)) && record.pointee.isRegular,
-            start >= fileSizeLimit
+        if unsafe fileSizeLimit < .max && record.pointee.isRegular
+            && passesFileSizeLimit(event, record)
         {
             return IOFailure(errno: Errnos.fileTooLarge, reason: .fileSizeLimit)
         }
         return .none
     }
 
-    /// An allocate that would make the file larger than RLIMIT_FSIZE allows is refused whole.
+    /// Whether the event would begin past RLIMIT_FSIZE, where the kernel answers with SIGXFSZ. An
+    /// allocate that would end past it is refused whole, as the kernel does.
+    @usableFromInline
+    func passesFileSizeLimit(
+        _ event: UnsafeMutablePointer<IOEvent<Callback>>,
+        _ record: UnsafeMutablePointer<DescriptorRecord>
+    ) -> Bool {
+        let action = unsafe event.pointee.action
+        if action == .allocate {
+            let mode = unsafe event.pointee.allocationMode
+            let end = unsafe event.pointee.offset + Int64(event.pointee.length)
+            return (mode == .extend || mode == .zeroRange) && end > fileSizeLimit
+        }
+        guard action.isWrite else { return false }
+        if unsafe appends(event, record),
+            let facts = try? driver.inspect(unsafe event.pointee.descriptor)
+        {
+            // An append begins at the end of the file, whatever its offset.
+            return facts.size >= fileSizeLimit
+        }
+        return unsafe event.pointee.offset + Int64(event.pointee.transferred) >= fileSizeLimit
+    }
+
     @inlinable
-    func allocationGrows(_ event: UnsafeMutablePointer<IOEvent<Callback>>) -> Bool {
-        guard unsafe event.pointee.action == .allocate else { return false }
-        let mode = unsafe event.pointee.allocationMode
-        let end = unsafe event.pointee.offset + Int64(event.pointee.length)
-        return (mode == .extend || mode == .zeroRange) && end > fileSizeLimit
+    func appends(
+        _ event: UnsafeMutablePointer<IOEvent<Callback>>,
+        _ record: UnsafeMutablePointer<DescriptorRecord>
+    ) -> Bool {
+        guard unsafe event.pointee.action.isWrite else { return false }
+        let flags = unsafe event.pointee.flags
+        return unsafe flags.contains(.append)
+            || (record.pointee.isAppending && !flags.contains(.noAppend))
     }
 
     /// An accepted event that will not be done goes straight to its hand-over.

@@ -1,0 +1,49 @@
+import TestSupport
+import Testing
+
+/// What depends on limits, signals and privileges of the whole process, in a process of its own.
+@Suite struct ProcessTests {
+    private func run(_ scenario: [String], before: [String] = []) {
+        let end = Command.run(before + [Command.helper] + scenario)
+        #expect(end.status == 0, "\(scenario): \(end)")
+    }
+
+    @Test(
+        "beyond RLIMIT_FSIZE the answer is EFBIG and the process lives",
+        .enabled(if: TestFileSystem.isRoot, "only root may mount file systems"),
+        arguments: TestFileSystem.available, ["ignored", "default"])
+    func fileSizeLimit(_ name: String, signal: String) throws {
+        let fileSystem = try #require(TestFileSystem.named(name))
+        run(["file-size-limit", fileSystem.newPath("limit"), signal])
+    }
+
+    @Test(
+        "an append at RLIMIT_FSIZE answers EFBIG and the process lives",
+        .enabled(if: TestFileSystem.isRoot, "only root may mount file systems"),
+        arguments: TestFileSystem.available, ["ignored", "default"])
+    func appendingAtTheLimit(_ name: String, signal: String) throws {
+        let fileSystem = try #require(TestFileSystem.named(name))
+        run(["appending-at-the-limit", fileSystem.newPath("limit"), signal])
+    }
+
+    @Test("a thousand signals a second change no result")
+    func signals() {
+        run(["signal-storm", TemporaryFolder.newPath("storm")])
+    }
+
+    @Test(
+        "too small a RLIMIT_MEMLOCK refuses the registration and nothing else",
+        .enabled(
+            if: TestFileSystem.isRoot && Command.exists("setpriv"),
+            "setpriv is needed to drop CAP_IPC_LOCK, and root to have it"))
+    func memoryLockLimit() {
+        run(
+            ["memory-lock-limit", TemporaryFolder.newPath("lock")],
+            before: ["setpriv", "--bounding-set=-ipc_lock", "--inh-caps=-ipc_lock"])
+    }
+
+    @Test("without a free descriptor the set-up says so, and every driver gives its own back")
+    func noDescriptors() {
+        run(["no-descriptors"])
+    }
+}

@@ -1,0 +1,100 @@
+import Glibc
+import IOEngineCore
+import IOEngineURing
+import SystemPackage
+import TestSupport
+
+/// Memory for requests of a driver without a loop, which must outlive them.
+@safe final class RawMemory {
+    let bytes: UnsafeMutableRawBufferPointer
+
+    init(_ count: Int, byte: UInt8 = 0) {
+        unsafe bytes = .allocate(byteCount: count, alignment: 4096)
+        unsafe bytes.initializeMemory(as: UInt8.self, repeating: byte)
+    }
+
+    deinit { unsafe bytes.deallocate() }
+
+    subscript(_ place: Int) -> UInt8 {
+        get { unsafe bytes[place] }
+        set { unsafe bytes[place] = newValue }
+    }
+
+    /// Whether every byte is this one.
+    func isAll(_ byte: UInt8) -> Bool { unsafe bytes.allSatisfy { $0 == byte } }
+}
+
+extension IORequest {
+    /// A request of `count` bytes of `memory` from `place` on.
+    init(
+        _ action: IOAction, _ slot: UInt32, _ descriptor: Int32, _ memory: RawMemory,
+        place: Int = 0, count: Int? = nil, at offset: Int64 = 0, region: Int32 = -1,
+        registered: Int32 = -1
+    ) {
+        self = unsafe IORequest(
+            token: IOToken(slot: slot, generation: 1), action: action, descriptor: descriptor,
+            address: memory.bytes.baseAddress.unsafelyUnwrapped + place, offset: offset,
+            length: count ?? memory.bytes.count, registeredDescriptor: registered,
+            registeredRegion: region)
+    }
+
+    static func plain(
+        _ action: IOAction, _ slot: UInt32, _ descriptor: Int32 = -1, offset: Int64 = 0,
+        length: Int = 0
+    ) -> IORequest {
+        unsafe IORequest(
+            token: IOToken(slot: slot, generation: 1), action: action, descriptor: descriptor,
+            offset: offset, length: length)
+    }
+}
+
+extension URingDriver {
+    /// What is finished now, at most `most`.
+    mutating func finished(most: Int = 64) -> [IOCompletion] {
+        let memory = UnsafeMutableBufferPointer<IOCompletion>.allocate(capacity: most)
+        defer { unsafe memory.deallocate() }
+        var span = unsafe OutputSpan(buffer: memory, initializedCount: 0)
+        reap(into: &span)
+        let count = unsafe span.finalize(for: memory)
+        return unsafe Array(memory[..<count])
+    }
+
+    /// Submits and waits until `count` requests are finished; results by slot.
+    mutating func finish(_ count: Int) throws -> [UInt32: Int] {
+        var results: [UInt32: Int] = [:]
+        // Each wait is bounded, so a lost completion fails the test instead of stopping it.
+        let deadline = now().advanced(by: .seconds(20))
+        while results.count < count {
+            switch submit(minimum: count - results.count, deadline: deadline) {
+            case .ready: break
+            case .deadlinePassed: throw Errno.timedOut
+            case .failed(let errno): throw Errno(rawValue: errno)
+            }
+            for completion in finished() {
+                if results.updateValue(completion.result, forKey: completion.token.slot) != nil {
+                    throw TwiceFinished()
+                }
+            }
+        }
+        return results
+    }
+
+    struct TwiceFinished: Error {}
+
+    /// Stages what must find room.
+    mutating func mustStage(_ request: IORequest) throws {
+        if stage(request) != .queued { throw Errno.noBufferSpace }
+    }
+}
+
+/// A file with these bytes.
+func fileWith(
+    _ bytes: [UInt8], at path: String = TemporaryFolder.newPath("raw")
+) throws -> IODescriptor {
+    let file = try openNew(path)
+    // The number alone does not keep the file open.
+    return try withExtendedLifetime(file) {
+        _ = try file.fileDescriptor.writeAll(bytes)
+        return file
+    }
+}

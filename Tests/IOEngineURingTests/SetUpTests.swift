@@ -1,0 +1,120 @@
+import IOEngineCore
+import IOEngineURing
+import SystemPackage
+import TestSupport
+import Testing
+
+/// How a ring is set up, and that it then works.
+@Suite struct SetUpTests {
+    @Test(
+        "each rung of the ladder gives a driver that reads",
+        arguments: URingConfiguration.Rung.allCases)
+    func rungs(_ rung: URingConfiguration.Rung) throws {
+        let file = try fileWith(pattern(4096))
+        var driver = try URingDriver(depth: 8, configuration: .init(firstRung: rung))
+        let memory = RawMemory(4096)
+        try driver.mustStage(IORequest(.read, 0, file.rawValue, memory))
+        let results = try driver.finish(1)
+        #expect(results == [0: 4096])
+        let setUp = driver.capabilities.setUp
+        switch rung {
+        case .deferred:
+            #expect(setUp.contains("granted submit") || setUp.contains("deferred task run"))
+        case .cooperative: #expect(setUp.contains("cooperative task run"))
+        case .plain: #expect(setUp.contains("plain flags") || setUp.contains("no-iowait"))
+        }
+        if rung != .deferred { #expect(!setUp.contains("deferred task run")) }
+        if rung == .plain { #expect(!setUp.contains("cooperative")) }
+    }
+
+    @Test("capabilities say what there is")
+    func capabilities() throws {
+        let driver = try URingDriver(depth: 5)
+        let capabilities = driver.capabilities
+        #expect(capabilities.name == "uring")
+        #expect(capabilities.depth == 5)
+        #expect(capabilities.maximumVectors == 1024)
+        #expect(capabilities.registersMemory && capabilities.registersDescriptors)
+        #expect(capabilities.actions == Set(IOAction.allCases))
+        #expect(capabilities.setUp.contains("granted"))
+        #expect(capabilities.setUp.contains("for depth 5"))
+        let without = try URingDriver(depth: 5, configuration: .init(registeredDescriptors: 0))
+        #expect(!without.capabilities.registersDescriptors)
+    }
+
+    @Test(
+        "depth 1, a depth that is no power of two, and the largest work",
+        arguments: [1, 3, 100, 32_768])
+    func depths(_ depth: Int) throws {
+        let file = try fileWith(pattern(64))
+        var driver = try URingDriver(depth: depth)
+        let count = min(depth, 200)
+        let memory = RawMemory(64 * count)
+        for i in 0..<count {
+            try driver.mustStage(
+                IORequest(.read, UInt32(i), file.rawValue, memory, place: i * 64, count: 64))
+        }
+        let results = try driver.finish(count)
+        #expect(results.values.allSatisfy { $0 == 64 })
+    }
+
+    @Test("submission polling works, also with more staged than the queue holds")
+    func polling() throws {
+        let blocks = 64
+        let file = try fileWith(pattern(blocks * 512))
+        let configuration = URingConfiguration(submissionPolling: .init(idleMilliseconds: 10))
+        var driver = try URingDriver(depth: 16, configuration: configuration)
+        #expect(driver.capabilities.setUp.contains("submission polling"))
+        let memory = RawMemory(16 * 512)
+        let wanted = pattern(blocks * 512)
+        for round in 0..<25 {
+            var refused = 0
+            for slot in 0..<20 {
+                let block = (round * 16 + slot) % blocks
+                let request = IORequest(
+                    .read, UInt32(slot), file.rawValue, memory, place: slot % 16 * 512, count: 512,
+                    at: Int64(block) * 512)
+                if driver.stage(request) == .full { refused += 1 }
+            }
+            #expect(refused == 4, "no more than the depth is in flight")
+            let results = try driver.finish(16)
+            #expect(results.values.allSatisfy { $0 == 512 })
+            for slot in 0..<16 {
+                let block = (round * 16 + slot) % blocks
+                try #require(memory[slot * 512 + 100] == wanted[block * 512 + 100])
+            }
+        }
+        var loop = try PulledLoop.make(depth: 4, configuration)
+        var bytes = 0
+        for i in 0..<300 {
+            while !loop.hasRoom {
+                let event = try loop.waitForOne()
+                bytes += event.outcome.bytes ?? 0
+            }
+            _ = loop.submit(.read(file, into: IOBuffer(capacity: 512), at: Int64(i % blocks) * 512))
+        }
+        while loop.inFlight > 0 {
+            let event = try loop.waitForOne()
+            bytes += event.outcome.bytes ?? 0
+        }
+        #expect(bytes == 300 * 512)
+    }
+
+    @Test("a cap on the kernel's workers is accepted, and work for workers gets done")
+    func workers() throws {
+        let file = try fileWith([])
+        let configuration = URingConfiguration(kernelWorkers: .init(bounded: 2, unbounded: 3))
+        var driver = try URingDriver(depth: 16, configuration: configuration)
+        #expect(driver.capabilities.setUp.contains("kernel workers at most 2 bounded, 3 unbounded"))
+        for slot in 0..<16 {
+            try driver.mustStage(
+                .plain(
+                    .allocate, UInt32(slot), file.rawValue, offset: Int64(slot) * 4096, length: 4096
+                ))
+        }
+        let results = try driver.finish(16)
+        #expect(results.values.allSatisfy { $0 == 0 })
+        let size = try file.fileDescriptor.seek(offset: 0, from: .end)
+        #expect(size == 65536)
+    }
+}

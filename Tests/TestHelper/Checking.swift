@@ -1,0 +1,49 @@
+import Glibc
+import IOEngineCore
+import IOEngineURing
+import SystemPackage
+
+/// How many checks failed. Only the main thread uses it.
+nonisolated(unsafe) var failures = 0
+
+/// Prints what is not as it must be.
+func check(_ isRight: Bool, _ what: @autoclosure () -> String) {
+    if isRight { return }
+    unsafe failures += 1
+    print("failed: \(what())")
+}
+
+typealias HelperLoop = IOLoop<NoCallback, URingDriver>
+typealias HelperEvent = IOEvent<NoCallback>
+
+/// What became of an event.
+struct End: CustomStringConvertible {
+    var bytes: Int
+    var error: IOError?
+    var count: Int
+
+    var description: String { error.map(\.description) ?? "\(bytes) bytes" }
+}
+
+/// Submits one event and waits for its end.
+func perform(_ loop: inout HelperLoop, _ event: consuming HelperEvent) throws -> End {
+    guard loop.submit(event).isAccepted else { throw Errno.noBufferSpace }
+    while true {
+        if let event = loop.next() {
+            var error: IOError?
+            if case .failure(let why) = event.result { error = why }
+            return End(bytes: event.transferred, error: error, count: event.buffer.count)
+        }
+        if case .failed(let errno) = loop.wait(minimum: 1) { throw Errno(rawValue: errno) }
+    }
+}
+
+func makeLoop(depth: Int = 4) throws -> HelperLoop {
+    try HelperLoop(depth: depth, driver: try URingDriver(depth: depth))
+}
+
+func setLimit(_ resource: Int32, _ value: UInt) {
+    var limit = rlimit(rlim_cur: value, rlim_max: value)
+    let answer = unsafe setrlimit(__rlimit_resource_t(UInt32(resource)), &limit)
+    check(answer == 0, "setrlimit: errno \(errno)")
+}

@@ -1,0 +1,79 @@
+internal import Glibc
+
+/// What a file must contain, in memory.
+public struct FileModel: Sendable {
+    public private(set) var bytes: [UInt8] = []
+
+    public init() {}
+
+    public var size: Int { bytes.count }
+
+    /// Makes the file at least `size` long; what is new are zeros.
+    public mutating func grow(to size: Int) {
+        if size > bytes.count {
+            bytes.append(contentsOf: repeatElement(0, count: size - bytes.count))
+        }
+    }
+
+    public mutating func write(_ source: [UInt8], at offset: Int) {
+        grow(to: offset + source.count)
+        unsafe bytes.withUnsafeMutableBytes { target in
+            unsafe source.withUnsafeBytes { source in
+                guard let to = target.baseAddress, let from = source.baseAddress else { return }
+                unsafe memcpy(to + offset, from, source.count)
+            }
+        }
+    }
+
+    /// Makes what the file has of a range zero.
+    public mutating func zero(_ range: Range<Int>) {
+        let range = range.clamped(to: 0..<size)
+        if range.isEmpty { return }
+        unsafe bytes.withUnsafeMutableBytes { target in
+            guard let to = target.baseAddress else { return }
+            unsafe memset(to + range.lowerBound, 0, range.count)
+        }
+    }
+
+    /// How many bytes a read gets.
+    public func readable(at offset: Int, count: Int) -> Int { max(0, min(count, size - offset)) }
+
+    /// Whether `found` is what the file has at `offset`.
+    public func matches(_ found: RawSpan, at offset: Int) -> Bool {
+        if found.byteCount == 0 { return true }
+        guard offset + found.byteCount <= size else { return false }
+        let count = found.byteCount
+        return unsafe bytes.withUnsafeBytes { all in
+            unsafe found.withUnsafeBytes { found in
+                guard let wanted = all.baseAddress, let found = found.baseAddress else {
+                    return false
+                }
+                return unsafe memcmp(wanted + offset, found, count) == 0
+            }
+        }
+    }
+}
+
+/// Whether a span has exactly these bytes.
+public func isEqual(_ found: RawSpan, _ wanted: [UInt8]) -> Bool {
+    var model = FileModel()
+    model.write(wanted, at: 0)
+    return found.byteCount == wanted.count && model.matches(found, at: 0)
+}
+
+/// Random bytes to fill buffers with: a block made once, copied from random places.
+public struct RandomBytes: Sendable {
+    private let block: [UInt8]
+
+    public init(count: Int, using random: inout SeededRandom) {
+        var words = [UInt64]()
+        for _ in 0..<(count + 7) / 8 { words.append(random.next()) }
+        block = unsafe words.withUnsafeBytes { unsafe Array($0) }
+    }
+
+    /// `count` bytes from a random place of the block.
+    public func some(_ count: Int, using random: inout SeededRandom) -> [UInt8] {
+        let start = Int.random(in: 0...block.count - count, using: &random)
+        return Array(block[start..<start + count])
+    }
+}
