@@ -100,6 +100,17 @@ extension IOEvent where Callback: ~Copyable {
         }
     }
 
+    /// The descriptor object without the atomic retain and release of a copy of the reference. The
+    /// event holds the object for as long as it is looked at.
+    @inlinable
+    var unretainedObject: Unmanaged<IODescriptor>? {
+        mutating get {
+            unsafe withUnsafePointer(to: &descriptorObject) { place in
+                unsafe UnsafeRawPointer(place).load(as: Unmanaged<IODescriptor>?.self)
+            }
+        }
+    }
+
     @inlinable var movesWholeBuffer: Bool { status.contains(.movesWholeBuffer) }
     @inlinable var allocationMode: IOAllocationMode {
         IOAllocationMode(rawValue: Int32(truncatingIfNeeded: rangeStart))

@@ -190,10 +190,12 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
                 && allowsEverything
         else { return unsafe enterChecked(event, slot) }
         // The expected case: seen before, and nothing special about it.
-        if let object = unsafe event.pointee.descriptorObject {
+        if let object = unsafe event.pointee.unretainedObject {
             guard
-                unsafe record.pointee.identity == object.identity
-                    && record.pointee.objectInFlight > 0 && !object.isClosed
+                unsafe record.pointee.objectInFlight > 0
+                    && object._withUnsafeGuaranteedRef({
+                        unsafe $0.identity == record.pointee.identity && !$0.isClosed
+                    })
             else { return unsafe enterChecked(event, slot) }
             unsafe record.pointee.objectInFlight &+= 1
         } else if unsafe record.pointee.identity != 0 {
