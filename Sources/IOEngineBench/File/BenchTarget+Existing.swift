@@ -27,7 +27,7 @@ extension BenchTarget {
         }
         try checkAlignment(file, isDirect, plan)
         let state: FileState =
-            isDevice ? .device : .ofFile(file.fileDescriptor, extent: plan.extent, direct: isDirect)
+            isDevice ? .device : .ofFile(file, extent: plan.extent, direct: isDirect)
         return BenchTarget(
             file: file, isDirect: isDirect, isTemporary: false, name: path, state: state,
             needsLayout: try needsLayout(path, state, plan))

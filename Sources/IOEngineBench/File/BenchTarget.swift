@@ -1,12 +1,12 @@
 internal import CLinux
 internal import Glibc
-internal import IOEngineCore
-public import SystemPackage
+public import IOEngineCore
+internal import SystemPackage
 
 /// The file that is measured: opened, large enough, and with its state known.
 public struct BenchTarget: Sendable {
     /// Owns the descriptor; the file is closed with the last job.
-    let file: IODescriptor
+    public let file: IODescriptor
     let isDirect: Bool
     let isTemporary: Bool
     /// What people call it.
@@ -17,9 +17,6 @@ public struct BenchTarget: Sendable {
     let needsLayout: Bool
     /// What did not go as asked for, and what was done instead.
     var notes: [String] = []
-
-    /// What events name; jobs use the number because that is the shortest way through the loop.
-    public var descriptor: FileDescriptor { file.fileDescriptor }
 
     /// Opens or makes the file. A device that is smaller than asked for lowers `plan.size`.
     static func prepare(_ plan: inout BenchPlan) throws(BenchError) -> BenchTarget {
@@ -52,7 +49,7 @@ public struct BenchTarget: Sendable {
         try checkAlignment(file, isDirect, plan)
         return BenchTarget(
             file: file, isDirect: isDirect, isTemporary: true, name: "a temporary file",
-            state: .ofFile(file.fileDescriptor, extent: plan.extent, direct: isDirect),
+            state: .ofFile(file, extent: plan.extent, direct: isDirect),
             needsLayout: plan.fileState == .written, notes: notes)
     }
 
@@ -98,7 +95,7 @@ public struct BenchTarget: Sendable {
             try checkAlignment(file, isDirect, plan)
             return BenchTarget(
                 file: file, isDirect: isDirect, isTemporary: false, name: path,
-                state: .ofFile(file.fileDescriptor, extent: plan.extent, direct: isDirect),
+                state: .ofFile(file, extent: plan.extent, direct: isDirect),
                 needsLayout: plan.fileState == .written, notes: notes)
         } catch {
             unsafe unlink(path)

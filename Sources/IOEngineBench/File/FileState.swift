@@ -1,5 +1,6 @@
 internal import CLinux
 internal import Glibc
+internal import IOEngineCore
 internal import SystemPackage
 
 /// Whether the file system has data where the benchmark reads, on which it depends what a read
@@ -20,7 +21,7 @@ public enum FileState: String, Sendable {
     ///   - direct: The page cache will not be used. What it holds clean of the file is then
     ///     dropped: zeros that a buffered read left there would pass for data. For buffered IO they
     ///     are data, and dropping them would change what is measured.
-    static func ofFile(_ descriptor: FileDescriptor, extent: Int, direct: Bool) -> FileState {
+    static func ofFile(_ descriptor: IODescriptor, extent: Int, direct: Bool) -> FileState {
         if direct { posix_fadvise(descriptor.rawValue, 0, extent, Int32(POSIX_FADV_DONTNEED)) }
         // ENXIO: no data from there to the end.
         let data = lseek(descriptor.rawValue, 0, CLinux.SEEK_DATA)

@@ -1,11 +1,10 @@
 public import IOEngineCore
-public import SystemPackage
 
 /// What one job is to do.
 public struct JobOrder: Sendable {
     public let number: Int
     public let plan: BenchPlan
-    public let descriptor: FileDescriptor
+    public let descriptor: IODescriptor
     /// Numbers of the blocks that this job goes to.
     public let blocks: Range<Int>
     /// Every block holds the pattern before the job begins.
@@ -15,7 +14,7 @@ public struct JobOrder: Sendable {
     init(number: Int, plan: BenchPlan, target: BenchTarget, isLaidOut: Bool, gate: JobGate) {
         self.number = number
         self.plan = plan
-        descriptor = target.descriptor
+        descriptor = target.file
         let count = plan.blockCount
         blocks =
             plan.splitsFile

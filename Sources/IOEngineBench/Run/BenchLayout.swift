@@ -1,5 +1,5 @@
 public import IOEngineCore
-public import SystemPackage
+internal import SystemPackage
 
 /// Writes a file from one end to the other, through the engine itself, and makes it durable.
 public enum BenchLayout {
@@ -9,13 +9,13 @@ public enum BenchLayout {
         @usableFromInline let extent: Int
         @usableFromInline let seed: UInt64
         @usableFromInline let gate: JobGate
-        @usableFromInline let descriptor: FileDescriptor
+        @usableFromInline let descriptor: IODescriptor
 
         init(_ plan: BenchPlan, _ target: BenchTarget, _ gate: JobGate) {
             extent = plan.extent
             seed = plan.seed
             self.gate = gate
-            descriptor = target.descriptor
+            descriptor = target.file
         }
     }
 

@@ -40,7 +40,7 @@ struct BenchSession {
             if let failure = failure.get() { throw failure }
             if target.state != .device {
                 target.state = .ofFile(
-                    target.descriptor, extent: plan.extent, direct: target.isDirect)
+                    target.file, extent: plan.extent, direct: target.isDirect)
             }
             isLaidOut = true
         } else if plan.verify, !plan.workload.writes {

@@ -12,7 +12,8 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
 
     /// Registers a descriptor with the driver, so that the kernel need not look it up for each IO.
     ///
-    /// It stays registered until ``unregister(_:)``, ``forget(_:)`` or the loop's end; io_uring keeps
+    /// The loop does this by itself while an `IODescriptor` has events in flight without a pause. Asked
+    /// for here, it stays registered until ``unregister(_:)``, ``forget(_:)`` or the loop's end; io_uring keeps
     /// the file open for as long. Without registration everything works the same, a little slower.
     public mutating func register(_ descriptor: IODescriptor) -> IORegistration {
         unsafe core.pointee.register(descriptor.rawValue, descriptor)
@@ -81,7 +82,11 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             }
         }
         let known = unsafe record.pointee.registeredIndex
-        if known >= 0 { return .registered(index: known) }
+        if known >= 0 {
+            // Registered because it was busy: now for longer.
+            unsafe record.pointee.isBusyRegistered = false
+            return .registered(index: known)
+        }
         let answer = driver.register(descriptor: number)
         if case .registered(let index) = answer { unsafe record.pointee.registeredIndex = index }
         return answer

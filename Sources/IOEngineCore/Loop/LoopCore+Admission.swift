@@ -198,6 +198,10 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
                     })
             else { return unsafe enterChecked(event, slot) }
             unsafe record.pointee.objectInFlight &+= 1
+            unsafe record.pointee.streak &+= 1
+            if unsafe record.pointee.streak == DescriptorRecord.busyStreak {
+                unsafe registerBusy(event.pointee.descriptor, record)
+            }
         } else if unsafe record.pointee.identity != 0 {
             return unsafe enterChecked(event, slot)
         }
@@ -292,6 +296,28 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         let index = unsafe record.pointee.registeredIndex
         if index >= 0 { driver.unregister(descriptorIndex: index) }
         unsafe record.pointee.registeredIndex = -1
+        unsafe record.pointee.isBusyRegistered = false
+    }
+
+    /// Registers a busy object's descriptor. If the driver cannot, everything works without.
+    @usableFromInline
+    mutating func registerBusy(
+        _ number: Int32, _ record: UnsafeMutablePointer<DescriptorRecord>
+    ) {
+        guard registersDescriptors, unsafe record.pointee.registeredIndex < 0,
+            case .registered(let index) = driver.register(descriptor: number)
+        else { return }
+        unsafe record.pointee.registeredIndex = index
+        unsafe record.pointee.isBusyRegistered = true
+    }
+
+    /// The object has nothing in flight any more: it is let go, so that it can be closed for real.
+    @usableFromInline
+    mutating func pause(_ record: UnsafeMutablePointer<DescriptorRecord>) {
+        unsafe record.pointee.streak = 0
+        if unsafe record.pointee.isBusyRegistered && record.pointee.inFlight == 0 {
+            unsafe endRegistration(record)
+        }
     }
 
     /// What the facts say against the event. Before a plain number is refused, its file is looked at

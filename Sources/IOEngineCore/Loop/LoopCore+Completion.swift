@@ -205,7 +205,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
 
     /// The event no longer holds its descriptor object.
     @inlinable
-    func letGo(
+    mutating func letGo(
         _ event: UnsafeMutablePointer<IOEvent<Callback>>, _ slot: UnsafeMutablePointer<LoopSlot>,
         _ record: UnsafeMutablePointer<DescriptorRecord>
     ) {
@@ -214,6 +214,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         } else {
             unsafe record.pointee.objectInFlight -= 1
             if unsafe record.pointee.objectInFlight == 0 {
+                unsafe pause(record)
                 unsafe event.pointee.descriptorObject?.release()
             }
         }

@@ -35,6 +35,7 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
     @usableFromInline let maximumVectors: Int
     /// Bit by ``IOAction`` raw value.
     @usableFromInline let supportedActions: UInt16
+    @usableFromInline let registersDescriptors: Bool
     /// RLIMIT_FSIZE when the loop was made: writes that start at or past it would kill the process
     /// with SIGXFSZ, so they are refused here.
     @usableFromInline let fileSizeLimit: Int64
@@ -69,6 +70,7 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
         if bits & 1 << IOAction.read.rawValue != 0 { bits |= 1 << IOAction.readVectored.rawValue }
         if bits & 1 << IOAction.write.rawValue != 0 { bits |= 1 << IOAction.writeVectored.rawValue }
         supportedActions = bits
+        registersDescriptors = capabilities.registersDescriptors
         fileSizeLimit = ProcessLimits.fileSize
         let transfers: UInt16 = 0b1111
         allowsEverything = fileSizeLimit == .max && bits & transfers == transfers
