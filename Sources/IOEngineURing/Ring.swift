@@ -109,7 +109,7 @@ struct Ring: ~Copyable {
     /// Hands all entries to the kernel; the next free one then.
     mutating func flushedEntry() -> UnsafeMutablePointer<io_uring_sqe>? {
         _ = enter(minimum: 0, timeout: nil)
-        if waitsForRoom { _ = waitForRoom() }
+        if waitsForRoom, isFull { _ = waitForRoom() }
         return unsafe nextEntry()
     }
 
@@ -117,6 +117,8 @@ struct Ring: ~Copyable {
     var unsubmitted: UInt32 {
         unsafe tail &- submissionHead.pointee.load(ordering: .acquiring)
     }
+
+    var isFull: Bool { unsubmitted >= entryCount }
 
     /// Lets the kernel see all entries. Release: pairs with the kernel's acquire of the tail, which
     /// makes the entries' contents visible first.
@@ -156,9 +158,10 @@ struct Ring: ~Copyable {
     }
 
     /// Waits for one completion without submitting anything.
-    mutating func waitForOne() -> Int32 {
+    mutating func waitForOne(timeout: Int64?) -> Int32 {
         call(
-            submit: 0, minimum: 1, flags: enterFlags | URingConstants.enterGetEvents, timeout: nil)
+            submit: 0, minimum: 1, flags: enterFlags | URingConstants.enterGetEvents,
+            timeout: timeout)
     }
 
     /// With polling: waits until the kernel's thread has made room in the submission queue.

@@ -63,6 +63,8 @@ extension URingDriver {
     }
 
     public mutating func cancel(_ token: IOToken) {
+        let slot = Int(token.slot)
+        guard slot < depth, cancelled[slot] != token.rawValue else { return }
         // The completion queue has room for one cancellation a request, for a few fewer at the
         // largest depth.
         let room = Int(ring.completionCapacity) - depth - URingDriver.internalEntries
@@ -71,6 +73,7 @@ extension URingDriver {
         unsafe io_uring_prep_cancel64(entry, token.rawValue, 0)
         unsafe entry.pointee.user_data = InternalEntry.cancellation
         cancellations += 1
+        cancelled[slot] = token.rawValue
     }
 
     /// The submission queue is full although the depth is not reached: cancellations and the entry that

@@ -4,13 +4,18 @@ public import IOEngineCore
 
 extension URingDriver {
     public mutating func submit(minimum: Int, deadline: IOInstant?) -> IOWaitOutcome {
-        if minimum > 0, !isListening, wakeUp.isListenedTo { listen() }
+        var goal = minimum
+        if goal > 0, !isListening, wakeUp.isListenedTo {
+            listen()
+            // No entry to listen with: a wake-up would be lost in a wait.
+            if !isListening { goal = 0 }
+        }
         // More than is in flight never comes; with nothing in flight only a wake-up does.
-        let goal = min(minimum, max(1, inFlight))
+        goal = min(goal, max(1, inFlight))
         var attempt = 0
         while attempt < URingDriver.maximumAttempts {
             let wanted = max(0, goal &- Int(ring.ready))
-            let timeout = deadline.map { max(0, $0.nanoseconds(since: .monotonic())) }
+            let timeout = deadline.map(URingDriver.nanoseconds(until:))
             let pending = ring.unsubmitted
             let answer = ring.enter(
                 minimum: UInt32(truncatingIfNeeded: wanted), timeout: wanted > 0 ? timeout : nil)
@@ -27,10 +32,10 @@ extension URingDriver {
             case 0, EAGAIN, EBUSY:
                 // The kernel wants completions reaped, or is short of memory. Nothing is lost: what
                 // it did not take is still staged.
-                if ring.ready > 0 { return .ready }
+                if ring.ready > 0 || goal == 0 { return .ready }
                 if inFlight > Int(ring.unsubmitted) {
-                    _ = ring.waitForOne()
-                    return .ready
+                    let answer = ring.waitForOne(timeout: timeout)
+                    return answer == -ETIME ? .deadlinePassed : .ready
                 }
                 backOff(attempt)
                 attempt += 1
@@ -46,8 +51,14 @@ extension URingDriver {
     }
 
     /// Attempts in a row that made no progress with nothing in flight, before it becomes a failure.
-    /// Together they back off for about a tenth of a second.
+    /// Together they back off for about a quarter of a second.
     private static var maximumAttempts: Int { 64 }
+
+    private static func nanoseconds(until deadline: IOInstant) -> Int64 {
+        let now = IOInstant.monotonic()
+        // Compared first: the difference to a deadline in the far past would wrap.
+        return deadline <= now ? 0 : deadline.nanoseconds(since: now)
+    }
 
     /// Lets others run, longer each time: 1 us doubling up to 4 ms.
     private func backOff(_ attempt: Int) {
@@ -66,7 +77,7 @@ extension URingDriver {
     private mutating func waited(
         _ pending: UInt32, wanted goal: Int, _ deadline: IOInstant?
     ) -> IOWaitOutcome {
-        if goal == 0, pending > 0 { _ = ring.waitForRoom() }
+        if goal == 0, pending > 0, ring.isFull { _ = ring.waitForRoom() }
         return isPassed(deadline, goal: goal) ? .deadlinePassed : .ready
     }
 

@@ -23,6 +23,8 @@ public struct URingDriver: IODriver, ~Copyable {
     var inFlight = 0
     /// Cancellations whose own completion was not reaped.
     var cancellations = 0
+    /// The request of each slot that was last asked to stop: asking twice takes no place twice.
+    var cancelled: [UInt64]
     var registeredDescriptors: DescriptorPlaces
     var hasRegisteredMemory = false
     let setUp: String
@@ -49,6 +51,7 @@ public struct URingDriver: IODriver, ~Copyable {
         ring = try ladder.climb()
         self.depth = depth
         self.wakeUp = wakeUp
+        cancelled = Array(repeating: .max, count: depth)
         unsafe wakeUpCounter = .allocate(capacity: 1)
         unsafe wakeUpCounter.initialize(to: 0)
         let places = ladder.reservePlaces(in: ring, configuration.registeredDescriptors)
@@ -61,6 +64,8 @@ public struct URingDriver: IODriver, ~Copyable {
         // The kernel may write to the memory of what is in flight: cancel and wait for it.
         var ring = self.ring
         let wakeUpCounter = unsafe self.wakeUpCounter
+        // Ends the entry that listens also where kernels cannot cancel everything (before 5.19).
+        if isListening { wakeUp.post() }
         let outstanding = inFlight + cancellations + (isListening ? 1 : 0)
         let settled = URingDriver.settle(&ring, outstanding: outstanding)
         ring.close()

@@ -10,13 +10,13 @@ final class WakeUpDescriptor: Sendable {
     /// Whether anybody ever asked for a waker: without one, the ring need not listen.
     private let isWanted = Atomic<Bool>(false)
 
-    /// Nil: no descriptor is to be had; `errno` says why.
+    /// Nil: no descriptor is to be had.
     init?() {
         descriptor = eventfd(0, Int32(EFD_CLOEXEC))
         if descriptor < 0 { return nil }
     }
 
-    deinit { close(descriptor) }
+    deinit { if descriptor >= 0 { close(descriptor) } }
 
     var isListenedTo: Bool { isWanted.load(ordering: .relaxed) }
 

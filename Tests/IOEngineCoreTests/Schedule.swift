@@ -248,7 +248,9 @@ final class Schedule {
             where retries < 32 && !record.flags.contains(.noWait):
                 retries += 1
                 note("retried")
-            case .invalidArgument where progress > 0 && rewinds < 8:
+            case .invalidArgument
+            where progress > 0 && rewinds < 8
+                && record.flags.isDisjoint(with: [.atomic, .append]):
                 let position = record.offset + progress
                 if !record.action.isWrite, position >= script.size {
                     note("refused at the end")

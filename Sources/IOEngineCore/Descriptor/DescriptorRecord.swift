@@ -41,9 +41,10 @@ struct DescriptorRecord {
         isKnown = true
         isAppending = facts.isAppending
         isRegular = facts.kind == .regular
+        // What an earlier sync lost is lost, whoever asks.
+        if device != facts.device || inode != facts.inode { syncErrno = 0 }
         device = facts.device
         inode = facts.inode
-        syncErrno = 0
         if facts.kind == .directory {
             refusal = .isDirectory
         } else if !facts.isSeekable {
@@ -62,7 +63,8 @@ struct DescriptorRecord {
 struct DescriptorTable: ~Copyable {
     /// Numbers in one page.
     @inlinable static var pageSize: Int { 256 }
-    /// 2^20 numbers, the default of fs.nr_open; more pages are added when a number needs them.
+    /// Grows with the highest number that is open: 8 bytes for each 256 numbers, and a page of records
+    /// only where there are numbers in use.
     @usableFromInline var pages: UnsafeMutableBufferPointer<UnsafeMutablePointer<DescriptorRecord>?>
 
     @usableFromInline

@@ -65,7 +65,7 @@ public protocol IODriver: ~Copyable, SendableMetatype {
     /// ECANCELED, or its real result. Default: does nothing, the request runs to its end.
     mutating func cancel(_ token: IOToken)
 
-    /// The loop is about to wait for what is staged: a layer that holds requests back to join them
+    /// The loop is about to wait for all that is staged, to drain: a layer that holds requests back to join them
     /// hands them down now. Default: does nothing, which is right for a driver that holds nothing back.
     mutating func hasten()
 

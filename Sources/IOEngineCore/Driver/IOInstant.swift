@@ -25,7 +25,7 @@ public struct IOInstant: Comparable, Hashable, Sendable {
         let (sum, overflowToo) = nanoseconds.addingReportingOverflow(whole)
         if overflow || overflowToo { return IOInstant(nanoseconds: seconds < 0 ? .min : .max) }
         let (all, overflowLast) = sum.addingReportingOverflow(attoseconds / 1_000_000_000)
-        return IOInstant(nanoseconds: overflowLast ? (seconds < 0 ? .min : .max) : all)
+        return IOInstant(nanoseconds: overflowLast ? (attoseconds < 0 ? .min : .max) : all)
     }
 
     /// Nanoseconds from `earlier` to this instant.

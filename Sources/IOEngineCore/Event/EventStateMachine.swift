@@ -133,7 +133,7 @@ struct EventStateMachine: Equatable, Sendable {
     mutating func completedOtherwise(
         _ result: Int, requested: Int, transferred: inout Int, length: Int
     ) -> Step {
-        if result < 0 { return failed(-result, transferred: transferred) }
+        if result < 0 { return failed(0 &- max(result, -4096), transferred: transferred) }
         guard traits.contains(.transfer) else { return finish() }
         if result > requested {
             // Not credited: nobody knows what memory was written.
@@ -149,13 +149,15 @@ struct EventStateMachine: Equatable, Sendable {
     }
 
     private mutating func failed(_ number: Int, transferred: Int) -> Step {
-        let errno = Int32(clamping: number)
+        // Every errno is below 4096; what is not is a bug in the driver.
+        let errno = number < 4096 ? Int32(number) : Errnos.ioError
         switch errno {
         case Errnos.interrupted:
             return again(errno, mayBlock: false)
         case Errnos.again where !traits.contains(.noWait):
             return again(errno, mayBlock: true)
-        case Errnos.invalidArgument where transferred > 0 && traits.contains(.transfer):
+        case Errnos.invalidArgument
+        where transferred > 0 && traits.contains(.transfer) && !traits.contains(.single):
             return rewinds < Self.maximumRewinds ? .examine : fail(.kernel(errno))
         default:
             return fail(.kernel(errno))

@@ -111,6 +111,12 @@ extension IOEvent where Callback: ~Copyable {
         }
     }
 
+    /// A read or write with one buffer, without flags, that continues when short: the common path.
+    @inlinable
+    var isUniform: Bool {
+        (action == .read || action == .write) && !status.contains(.handsOver) && flags.isEmpty
+    }
+
     @inlinable var movesWholeBuffer: Bool { status.contains(.movesWholeBuffer) }
     @inlinable var allocationMode: IOAllocationMode {
         IOAllocationMode(rawValue: Int32(truncatingIfNeeded: rangeStart))

@@ -42,6 +42,21 @@ final class IOVectorStorage: @unchecked Sendable {
         return sum
     }
 
+    /// Whether an event that stopped after `done` bytes can go on: the buffers still have `length` bytes
+    /// in all, and what was read into them is still valid, so that no gap arises.
+    @usableFromInline
+    func canContinue(from done: Int, of length: Int, reading: Bool) -> Bool {
+        guard self.length(reading: reading) == length else { return false }
+        guard reading else { return true }
+        var left = done
+        for i in 0..<buffers.count where left > 0 {
+            let here = min(left, buffers[i].capacity)
+            if buffers[i].count < here { return false }
+            left -= here
+        }
+        return true
+    }
+
     /// Describes what is left after `done` bytes: at most `maximumVectors` vectors, and at most
     /// `maximumBytes` bytes, which ends the last vector early.
     @usableFromInline

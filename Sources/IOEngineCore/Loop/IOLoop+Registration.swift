@@ -13,7 +13,8 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
     /// Registers a descriptor with the driver, so that the kernel need not look it up for each IO.
     ///
     /// The loop does this by itself while an `IODescriptor` has events in flight without a pause. Asked
-    /// for here, it stays registered until ``unregister(_:)``, ``forget(_:)`` or the loop's end; io_uring keeps
+    /// for here, it stays registered until an event names the same number as a plain descriptor, or
+    /// until ``unregister(_:)``, ``forget(_:)`` or the loop's end; io_uring keeps
     /// the file open for as long. Without registration everything works the same, a little slower.
     public mutating func register(_ descriptor: IODescriptor) -> IORegistration {
         unsafe core.pointee.register(descriptor.rawValue, descriptor)
@@ -69,6 +70,9 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
 
     mutating func register(_ number: Int32, _ object: IODescriptor?) -> IORegistration {
         guard number >= 0, object?.isClosed != true else {
+            return .unavailable(errno: Errno.badFileDescriptor.rawValue)
+        }
+        if object == nil, unsafe table.find(number) == nil, (try? driver.inspect(number)) == nil {
             return .unavailable(errno: Errno.badFileDescriptor.rawValue)
         }
         let record = unsafe table.findOrMake(number)

@@ -73,6 +73,7 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
             run.outcome = unsafe core.pointee.wait(
                 minimum: minimum &- run.completed, deadline: deadline)
             let before = run.completed
+            let parts = unsafe core.pointee.partsFinished
             while run.completed < most, let event = unsafe core.pointee.next() {
                 run.completed &+= 1
                 if unsafe core.pointee.latencies == nil {
@@ -83,7 +84,8 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
                     unsafe core.pointee.noteCallback(since: start)
                 }
             }
-            if run.completed == before { break }
+            // Woken, or out of time: the caller looks. A mere part of an event is no reason to return.
+            if unsafe run.completed == before && parts == core.pointee.partsFinished { break }
         } while unsafe run.outcome == .ready && run.completed < minimum
             && core.pointee.inFlight > 0
         return run

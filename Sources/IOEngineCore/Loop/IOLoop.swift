@@ -9,7 +9,7 @@ public import SystemPackage
 ///
 /// A loop belongs to the thread that made it, which must live as long as the loop (a pthread or the
 /// main thread, not one of Swift's or Dispatch's pool: requests die with the thread that submitted
-/// them). Using it from another thread is a precondition failure.
+/// them). Waiting on another thread is a precondition failure, submitting there an assertion failure.
 ///
 /// There are two ways to use it. Pull finished events, with the loop free between two calls:
 ///

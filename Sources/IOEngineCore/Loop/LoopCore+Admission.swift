@@ -28,12 +28,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     mutating func enrol(_ number: UInt32) -> IOTicket {
         let slot = unsafe slots.slot(number)
         let stored = unsafe slots.event(number)
-        statistics.submitted &+= 1
         if inFlight > statistics.largestInFlight { statistics.largestInFlight = inFlight }
-        if let times = unsafe submissionTimes {
-            unsafe times[Int(number)] = driver.now().nanoseconds
-        }
-        unsafe slot.pointee.acceptedGeneration = slot.pointee.generation &+ 1
+        noteSubmission(number)
         let failure = unsafe admit(stored, slot)
         if failure.isNone {
             stage(number)
@@ -42,6 +38,54 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         }
         return unsafe IOTicket(
             rawValue: UInt64(slot.pointee.acceptedGeneration) << 32 | UInt64(number))
+    }
+
+    /// Starts an event again where it lies. If it still names the descriptor that it left, that need
+    /// not be looked up again; but `body` may have put another event in its place.
+    @inlinable @inline(__always)
+    mutating func enrolAgain(_ number: UInt32, _ departure: Departure) {
+        let slot = unsafe slots.slot(number)
+        let event = unsafe slots.event(number)
+        // The same address is the same object: it is held, here or by another event in flight.
+        let object = unsafe event.pointee.unretainedObject
+        guard let record = unsafe departure.record,
+            unsafe event.pointee.descriptor == departure.descriptor
+                && object?.toOpaque() == departure.object?.toOpaque()
+                && record.pointee.isPlain && allowsEverything && event.pointee.isUniform
+                && !(object?._withUnsafeGuaranteedRef { $0.isClosed } ?? false)
+        else {
+            finish(departure)
+            _ = enrol(number)
+            return
+        }
+        unsafe event.pointee.clearOutcome()
+        unsafe slot.pointee.record = nil
+        unsafe slot.pointee.machine.accept(
+            event.pointee.action == .write ? [.transfer, .write] : .transfer)
+        noteSubmission(number)
+        let failure = unsafe checkRange(event)
+        if !failure.isNone {
+            finish(departure)
+            return refuse(number, failure)
+        }
+        unsafe record.pointee.inFlight &+= 1
+        if unsafe object != nil {
+            unsafe record.pointee.objectInFlight &+= 1
+            unsafe noteStreak(event.pointee.descriptor, record)
+        }
+        unsafe slot.pointee.record = unsafe record
+        stage(number)
+    }
+
+    /// One more submission, which begins now.
+    @inlinable @inline(__always)
+    mutating func noteSubmission(_ number: UInt32) {
+        let slot = unsafe slots.slot(number)
+        statistics.submitted &+= 1
+        if let times = unsafe submissionTimes {
+            unsafe times[Int(number)] = driver.now().nanoseconds
+        }
+        unsafe slot.pointee.acceptedGeneration = slot.pointee.generation &+ 1
     }
 
     /// Checks the event and enters it into its descriptor's record. A failure touches neither file
@@ -53,10 +97,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         unsafe event.pointee.clearOutcome()
         unsafe slot.pointee.record = nil
         let action = unsafe event.pointee.action
-        guard
-            unsafe (action == .read || action == .write)
-                && !event.pointee.status.contains(.handsOver) && event.pointee.flags.isEmpty
-        else { return unsafe admitOther(event, slot) }
+        guard unsafe event.pointee.isUniform else { return unsafe admitOther(event, slot) }
         unsafe slot.pointee.machine.accept(
             action == .write ? [.transfer, .write] : .transfer)
         let failure = unsafe checkRange(event)
@@ -79,7 +120,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         // All in one: the expected case takes these few comparisons.
         if offset >= 0, done < length, start >= 0, length <= limit &- start,
             offset <= Int64.max &- Int64(length),
-            unsafe start == 0 || !isRead || start <= event.pointee.buffer.count
+            unsafe !isRead || start &+ done == 0 || start &+ done <= event.pointee.buffer.count
         {
             return .none
         }
@@ -103,7 +144,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         if unsafe event.pointee.vectored == nil {
             if start < 0 || length > capacity - start { return invalid(.rangeBeyondBuffer) }
             if unsafe length > limit - start
-                || (event.pointee.action == .read && start > event.pointee.buffer.count)
+                || (event.pointee.action == .read
+                    && start + event.pointee.transferred > event.pointee.buffer.count)
             {
                 return invalid(.rangeBeyondValidBytes)
             }
@@ -139,6 +181,12 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             }
             let length = unsafe event.pointee.length
             let offset = unsafe event.pointee.offset
+            if unsafe event.pointee.transferred > 0 && event.pointee.transferred < length,
+                unsafe event.pointee.vectored?.canContinue(
+                    from: event.pointee.transferred, of: length, reading: action.isRead) != true
+            {
+                return IOFailure(errno: Errnos.invalidArgument, reason: .rangeBeyondValidBytes)
+            }
             if unsafe offset < 0 || event.pointee.transferred >= length
                 || offset > Int64.max - Int64(length)
             {
@@ -192,16 +240,13 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         // The expected case: seen before, and nothing special about it.
         if let object = unsafe event.pointee.unretainedObject {
             guard
-                unsafe record.pointee.objectInFlight > 0
-                    && object._withUnsafeGuaranteedRef({
-                        unsafe $0.identity == record.pointee.identity && !$0.isClosed
-                    })
+                unsafe object._withUnsafeGuaranteedRef({
+                    unsafe $0.identity == record.pointee.identity && !$0.isClosed
+                        && (record.pointee.objectInFlight > 0 || $0.hold())
+                })
             else { return unsafe enterChecked(event, slot) }
             unsafe record.pointee.objectInFlight &+= 1
-            unsafe record.pointee.streak &+= 1
-            if unsafe record.pointee.streak == DescriptorRecord.busyStreak {
-                unsafe registerBusy(event.pointee.descriptor, record)
-            }
+            unsafe noteStreak(event.pointee.descriptor, record)
         } else if unsafe record.pointee.identity != 0 {
             return unsafe enterChecked(event, slot)
         }
@@ -222,6 +267,9 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         if !unsupported.isNone { return unsupported }
         let object = unsafe event.pointee.descriptorObject
         if let object, object.isClosed { return IOFailure(errno: bad, reason: .closedDescriptor) }
+        if object == nil, unsafe table.find(number) == nil, (try? driver.inspect(number)) == nil {
+            return IOFailure(errno: bad, reason: .closedDescriptor)
+        }
         let record = unsafe table.findOrMake(number)
         let identity = object?.identity ?? 0
         if unsafe !record.pointee.isKnown
@@ -299,6 +347,17 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         unsafe record.pointee.isBusyRegistered = false
     }
 
+    /// One more event of an object without a pause; at a certain number it counts as busy.
+    @inlinable @inline(__always)
+    mutating func noteStreak(
+        _ number: Int32, _ record: UnsafeMutablePointer<DescriptorRecord>
+    ) {
+        unsafe record.pointee.streak &+= 1
+        if unsafe record.pointee.streak == DescriptorRecord.busyStreak {
+            unsafe registerBusy(number, record)
+        }
+    }
+
     /// Registers a busy object's descriptor. If the driver cannot, everything works without.
     @usableFromInline
     mutating func registerBusy(
@@ -344,7 +403,9 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         if unsafe facts.device == record.pointee.device && facts.inode == record.pointee.inode {
             return first
         }
-        if unsafe record.pointee.inFlight == 0 { unsafe endRegistration(record) }
+        // The old file still has requests in flight, under its facts.
+        if unsafe record.pointee.inFlight > 0 { return first }
+        unsafe endRegistration(record)
         unsafe record.pointee.adopt(facts, identity: 0)
         return unsafe knownRefusal(of: event, record)
     }

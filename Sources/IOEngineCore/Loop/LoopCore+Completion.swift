@@ -15,10 +15,12 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         while handled < limit, let number = nextFinished() {
             handled &+= 1
             conclude(number)
+            let departure = leaveForNow(number)
             switch body(&(unsafe slots.event(number).pointee)) {
             case .submitAgain:
-                _ = enrol(number)
+                enrolAgain(number, departure)
             case .release:
+                finish(departure)
                 unsafe free[freeCount] = number
                 freeCount &+= 1
                 _ = unsafe slots.event(number).move()
@@ -38,6 +40,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             let number = completion.token.slot
             guard number < UInt32(truncatingIfNeeded: depth),
                 unsafe slots.slot(number).pointee.generation == completion.token.generation
+                    && slots.slot(number).pointee.machine.state == .inFlight
             else {
                 statistics.staleCompletions &+= 1
                 continue
@@ -169,6 +172,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     @inlinable @inline(__always)
     mutating func handOver(_ number: UInt32) -> IOEvent<Callback> {
         conclude(number)
+        leaveDescriptor(number)
         unsafe free[freeCount] = number
         freeCount &+= 1
         return unsafe slots.event(number).move()
@@ -183,11 +187,9 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         // A completion that comes again is recognised: no request has this generation.
         unsafe slot.pointee.generation &+= 1
         statistics.completed &+= 1
-        if let record = unsafe slot.pointee.record {
-            unsafe record.pointee.inFlight &-= 1
-            if unsafe event.pointee.descriptorObject != nil { unsafe letGo(event, slot, record) }
-        }
-        if unsafe event.pointee.action == .read {
+        if unsafe slot.pointee.record == nil {
+            // Refused, abandoned or without a file: the buffer that is there was not touched.
+        } else if unsafe event.pointee.action == .read {
             let end = unsafe event.pointee.rangeStart &+ event.pointee.transferred
             let count = unsafe event.pointee.buffer.count
             if unsafe end > count || (end < count && event.pointee.movesWholeBuffer) {
@@ -201,6 +203,49 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             latencies?.record(
                 nanoseconds: unsafe driver.now().nanoseconds &- times[Int(number)])
         }
+    }
+
+    /// The event is no longer in flight on its descriptor.
+    @inlinable @inline(__always)
+    mutating func leaveDescriptor(_ number: UInt32) {
+        let slot = unsafe slots.slot(number)
+        guard let record = unsafe slot.pointee.record else { return }
+        let event = unsafe slots.event(number)
+        unsafe record.pointee.inFlight &-= 1
+        if unsafe event.pointee.unretainedObject != nil { unsafe letGo(event, slot, record) }
+    }
+
+    /// As `leaveDescriptor`, but the hold on the object outlasts a look at the event, in case the same
+    /// event is submitted again.
+    @inlinable @inline(__always)
+    mutating func leaveForNow(_ number: UInt32) -> Departure {
+        let slot = unsafe slots.slot(number)
+        let event = unsafe slots.event(number)
+        guard let record = unsafe slot.pointee.record,
+            unsafe !slot.pointee.machine.traits.contains(.holdsObject)
+        else {
+            leaveDescriptor(number)
+            return unsafe Departure()
+        }
+        unsafe record.pointee.inFlight &-= 1
+        var departure = unsafe Departure(
+            record: record, descriptor: event.pointee.descriptor,
+            object: event.pointee.unretainedObject)
+        if unsafe departure.object != nil {
+            unsafe record.pointee.objectInFlight &-= 1
+            if unsafe record.pointee.objectInFlight == 0 {
+                departure.held = unsafe event.pointee.descriptorObject
+            }
+        }
+        return departure
+    }
+
+    /// Lets go of what `leaveForNow` kept.
+    @inlinable @inline(__always)
+    mutating func finish(_ departure: Departure) {
+        guard let held = departure.held, let record = unsafe departure.record else { return }
+        unsafe pause(record)
+        held.release()
     }
 
     /// The event no longer holds its descriptor object.
@@ -218,5 +263,27 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
                 unsafe event.pointee.descriptorObject?.release()
             }
         }
+    }
+}
+
+/// What is known of an event that is looked at where it lies: whose descriptor it left.
+@safe @frozen @usableFromInline
+struct Departure {
+    /// Nil: nothing is kept.
+    @usableFromInline var record: UnsafeMutablePointer<DescriptorRecord>?
+    @usableFromInline var descriptor: Int32 = -1
+    /// To compare with, not to use.
+    @usableFromInline var object: Unmanaged<IODescriptor>?
+    /// The object, still held by the loop, if no other event is in flight on it.
+    @usableFromInline var held: IODescriptor?
+
+    @inlinable
+    init(
+        record: UnsafeMutablePointer<DescriptorRecord>? = nil, descriptor: Int32 = -1,
+        object: Unmanaged<IODescriptor>? = nil
+    ) {
+        unsafe self.record = record
+        self.descriptor = descriptor
+        unsafe self.object = object
     }
 }

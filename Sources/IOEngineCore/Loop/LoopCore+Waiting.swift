@@ -35,13 +35,14 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// settle is abandoned.
     @inlinable
     mutating func settleAll() {
-        driver.hasten()
-        // Each failure in a row without a completion between counts; the driver backs off itself.
+        // Failures in a row, without a completion between; the driver backs off itself.
         var failures = 0
         while inFlight > 0 {
             if available == 0 {
+                // Continuations were staged since the last time.
+                driver.hasten()
                 switch wait(minimum: 1, deadline: nil) {
-                case .ready, .deadlinePassed: break
+                case .ready, .deadlinePassed: if reap() { failures = 0 }
                 case .failed: failures += 1
                 }
             }
@@ -70,15 +71,21 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             let slot = unsafe slots.slot(number)
             if unsafe slot.pointee.machine.state == .vacant { continue }
             let event = unsafe slots.event(number)
-            if unsafe slot.pointee.machine.state == .inFlight {
-                unsafe keepForEver(event)
-                unsafe event.pointee.status.insert([.done, .abandoned])
-            } else {
+            switch unsafe slot.pointee.machine.state {
+            case .vacant, .finished: break
+            case .waiting:
+                _ = unsafe slot.pointee.machine.fail(.none)
+                unsafe event.pointee.failure = .kernel(Errnos.canceled)
                 unsafe event.pointee.status.insert(.done)
+            case .inFlight:
+                unsafe keepForEver(event)
+                // The descriptor stays held: it must not be closed under the request.
+                unsafe slot.pointee.record = nil
+                _ = unsafe slot.pointee.machine.fail(.none)
+                unsafe event.pointee.failure = IOFailure(
+                    errno: Errnos.canceled, reason: .abandoned)
+                unsafe event.pointee.status.insert([.done, .abandoned])
             }
-            _ = unsafe slot.pointee.machine.fail(.none)
-            unsafe event.pointee.failure = IOFailure(
-                errno: Errnos.canceled, reason: .abandoned)
             completeClosed(handOver(number))
         }
         while !ready.isEmpty { _ = ready.pop() }

@@ -92,6 +92,9 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
     /// Completions and refusals that can be handed over without asking the driver.
     @inlinable var available: Int { ready.count &+ completionCount &- completionHead }
 
+    /// Requests that were answered without finishing their event.
+    @inlinable var partsFinished: UInt64 { statistics.continuations &+ statistics.retries }
+
     /// Requests that the driver has.
     @inlinable var atDriver: Int { inFlight &- available &- waiting.count }
 }
