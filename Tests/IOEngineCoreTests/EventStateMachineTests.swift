@@ -164,6 +164,16 @@ import Testing
         #expect(write.examined(offset: 0, size: 5000, alignment: 512, transferred: &moved) == .next)
     }
 
+    @Test func whatMustStayWholeIsNotRewound() {
+        var machine = inFlight([.transfer, .write, .single])
+        var moved = 1000
+        #expect(
+            machine.completed(
+                -Int(Errnos.invalidArgument), requested: 10, transferred: &moved, length: 2000)
+                == .fail(.kernel(Errnos.invalidArgument)))
+        #expect(moved == 1000)
+    }
+
     @Test func rewindsAreBounded() {
         var machine = inFlight(.transfer)
         var moved = 0

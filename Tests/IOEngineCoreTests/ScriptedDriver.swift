@@ -41,6 +41,11 @@ final class Script {
     var failure: Int32?
     /// Answers transfers without touching memory: the whole length, or what was decided.
     var answersWithoutMoving = false
+    var failsEverySecondSubmit = false
+    /// What every request answers, if not nil.
+    var wrongResult: Int?
+    /// What is known of descriptors; nil: all are files of this script.
+    var inspects: ((Int32) throws(Errno) -> IODescriptorFacts)?
     /// Whether a wait may return with nothing finished.
     var wakesSpuriously = false
 
@@ -70,7 +75,7 @@ final class Script {
 
     func complete(at index: Int) {
         let request = inFlight.remove(at: index)
-        let result = perform(request, decide(&chance, request))
+        let result = wrongResult ?? perform(request, decide(&chance, request))
         journal[min(Int(request.offset) / regionSize, journal.count - 1)].append(
             Entry(request: request, result: result))
         finished.append(IOCompletion(token: request.token, result: result))
@@ -188,6 +193,7 @@ struct ScriptedDriver: IODriver, ~Copyable {
     mutating func submit(minimum: Int, deadline: IOInstant?) -> IOWaitOutcome {
         script.submits += 1
         if let failure = script.failure { return .failed(errno: failure) }
+        if script.failsEverySecondSubmit, script.submits % 2 == 0 { return .failed(errno: 5) }
         script.step(minimum: minimum)
         return .ready
     }
@@ -201,7 +207,8 @@ struct ScriptedDriver: IODriver, ~Copyable {
     mutating func hasten() { script.hastened += 1 }
 
     func inspect(_ descriptor: Int32) throws(Errno) -> IODescriptorFacts {
-        IODescriptorFacts(
+        if let inspects = script.inspects { return try inspects(descriptor) }
+        return IODescriptorFacts(
             isDirect: script.isDirect, size: Int64(script.size), inode: UInt64(descriptor),
             offsetAlignment: script.alignment, memoryAlignment: script.alignment)
     }
