@@ -54,8 +54,10 @@ struct BenchCommand: ParsableCommand {
     @Flag(help: "No looks at the clock for each IO, hence no latencies.")
     var gtodReduce = false
 
-    @Flag(help: "Registers buffers and file with the driver.")
-    var registered = false
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Registers buffers and file with the driver, or nothing. Default: as the loop does.")
+    var registered: Bool?
 
     @Flag(help: "Writes a pattern and checks it wherever it is read.")
     var verify = false

@@ -46,13 +46,13 @@ extension BenchJob {
     ) {
         let (offset, reads) = checked.next()
         if reads {
-            _ = loop.submit(.read(order.descriptor, into: buffer, at: offset))
+            _ = loop.submit(order.read(into: buffer, at: offset))
         } else {
             // A write sends what is valid: after a short read that would be too little.
             if order.plan.verify || buffer.count < buffer.capacity {
                 BlockPattern.fill(&buffer, at: offset, seed: order.plan.seed)
             }
-            _ = loop.submit(.write(order.descriptor, from: buffer, at: offset))
+            _ = loop.submit(order.write(from: buffer, at: offset))
         }
     }
 
@@ -86,7 +86,7 @@ extension BenchJob {
         guard order.plan.workload.writes else { return }
         var index = 0
         while let buffer = pool.take(), let offset = checked.writtenOffset(from: &index) {
-            _ = loop.submit(.read(order.descriptor, into: buffer, at: offset))
+            _ = loop.submit(order.read(into: buffer, at: offset))
         }
         finish(&loop, order, &result, &checked) { $0.writtenOffset(from: &index) }
     }
@@ -105,7 +105,7 @@ extension BenchJob {
                 inspect(event, order.plan, &checked, &result)
                 order.gate.count(1)
                 if let offset = next(checked) {
-                    _ = loop.submit(.read(order.descriptor, into: event.buffer, at: offset))
+                    _ = loop.submit(order.read(into: event.buffer, at: offset))
                 }
             }
         }

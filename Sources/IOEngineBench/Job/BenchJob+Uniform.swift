@@ -10,7 +10,6 @@ extension BenchJob {
         _ result: inout JobResult
     ) {
         var offsets = order.makeOffsets()
-        let descriptor = order.descriptor
         let writes = order.plan.workload.writes
         var clock = BenchClock(seconds: order.plan.runtimeSeconds)
         while let taken = pool.take() {
@@ -18,9 +17,9 @@ extension BenchJob {
             if writes {
                 var buffer = taken
                 BlockPattern.fill(&buffer, at: offset, seed: order.plan.seed)
-                _ = loop.submit(.write(descriptor, from: buffer, at: offset))
+                _ = loop.submit(order.write(from: buffer, at: offset))
             } else {
-                _ = loop.submit(.read(descriptor, into: taken, at: offset))
+                _ = loop.submit(order.read(into: taken, at: offset))
             }
         }
         var handled = 0

@@ -37,7 +37,7 @@ public enum BenchJob {
         let capabilities = loop.withDriver { $0.capabilities }
         result.driverName = capabilities.name
         result.setUp = capabilities.setUp
-        if plan.registered { register(&loop, pool, order, &result) }
+        if plan.registered == true { register(&loop, pool, order, &result) }
 
         order.gate.pass(.prepared)
         var checked = CheckedBlocks(order)

@@ -23,6 +23,23 @@ public struct JobOrder: Sendable {
         self.gate = gate
     }
 
+    /// Reads a block. Without registration the file goes by its plain number, which the loop never
+    /// registers by itself.
+    @inlinable @inline(__always)
+    func read(into buffer: consuming IOBuffer, at offset: Int64) -> IOEvent<NoCallback> {
+        plan.registered == false
+            ? .read(descriptor.fileDescriptor, into: buffer, at: offset)
+            : .read(descriptor, into: buffer, at: offset)
+    }
+
+    /// Writes a block.
+    @inlinable @inline(__always)
+    func write(from buffer: consuming IOBuffer, at offset: Int64) -> IOEvent<NoCallback> {
+        plan.registered == false
+            ? .write(descriptor.fileDescriptor, from: buffer, at: offset)
+            : .write(descriptor, from: buffer, at: offset)
+    }
+
     public func makeOffsets() -> OffsetSequence {
         OffsetSequence(
             blocks: blocks, blockSize: plan.blockSize, isRandom: plan.workload.isRandom,

@@ -39,8 +39,9 @@ public struct BenchPlan: Equatable, Sendable {
     public var direct: Bool?
     /// No looks at the clock for each IO, hence no latencies.
     public var gtodReduce = false
-    /// Registers buffers and file with the driver, where it can.
-    public var registered = false
+    /// Registers buffers and file with the driver, where it can; false: nothing. Nil: what the loop does
+    /// by itself, which registers a busy file.
+    public var registered: Bool?
     /// Every block that is written carries a pattern, which is checked wherever it is read.
     public var verify = false
     /// What the file has to be like before it is measured: `.written` or `.unwritten`. Nil: as it

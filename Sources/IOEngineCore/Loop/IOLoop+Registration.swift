@@ -64,6 +64,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         if case .registered = answer {
             registeredStorage = pool.storage
             registeredPool = address
+            hasOneRegion = pool.storage.count <= pool.storage.buffersPerRegion
         }
         return answer
     }

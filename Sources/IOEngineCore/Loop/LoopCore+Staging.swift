@@ -67,10 +67,10 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// The registered region that a buffer lies in, or -1.
     @inlinable
     func registeredRegion(of buffer: borrowing IOBuffer) -> Int32 {
-        guard let owner = buffer.owner, let storage = registeredStorage,
+        guard let owner = buffer.owner,
             unsafe UInt(bitPattern: Unmanaged.passUnretained(owner).toOpaque()) == registeredPool
         else { return -1 }
-        return unsafe storage.region(of: buffer.base)
+        return hasOneRegion ? 0 : unsafe registeredStorage?.region(of: buffer.base) ?? -1
     }
 
     /// Requests without bytes, and vectored ones.

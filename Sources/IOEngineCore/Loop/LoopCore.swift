@@ -30,6 +30,8 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
     /// The pool whose memory is registered with the driver, as an address; 0: none.
     @usableFromInline var registeredPool: UInt = 0
     @usableFromInline var registeredStorage: IOBufferPoolStorage?
+    /// A pool up to 1 GiB, as almost all are: every buffer lies in region 0.
+    @usableFromInline var hasOneRegion = false
 
     /// Most vectors of one request; 1: requests without vectors only.
     @usableFromInline let maximumVectors: Int
