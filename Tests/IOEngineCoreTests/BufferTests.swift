@@ -126,6 +126,27 @@ import Testing
         for start in starts { #expect(start % UInt(alignment) == 0) }
     }
 
+    @Test(arguments: [(3, 100, 16), (5, 1 << 20, 4096), (2, 4096, 4 << 20)])
+    func hugePagesChangeNothingButTheMemory(_ count: Int, _ capacity: Int, _ alignment: Int) throws
+    {
+        let pool = try IOBufferPool(
+            count: count, bufferCapacity: capacity, alignment: alignment, hugePages: true)
+        func keep(_ depth: Int) throws {
+            if depth == count {
+                #expect(throws: Missing.self) { _ = try unwrap(pool.take()).count }
+                return
+            }
+            var buffer = try unwrap(pool.take())
+            buffer.fill(with: UInt8(depth))
+            let start = unsafe buffer.withUnsafeMutableBytes { UInt(bitPattern: $0.baseAddress) }
+            #expect(start % UInt(alignment) == 0)
+            try keep(depth + 1)
+            #expect(buffer[0] == UInt8(depth) && buffer[capacity - 1] == UInt8(depth))
+        }
+        try keep(0)
+        try keep(0)
+    }
+
     @Test func aBufferOutlivesItsPool() throws {
         var pool: IOBufferPool? = try IOBufferPool(count: 1, bufferCapacity: 4096)
         var buffer = try unwrap(pool?.take())

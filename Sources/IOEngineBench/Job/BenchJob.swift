@@ -30,7 +30,8 @@ public enum BenchJob {
     ) throws(IOError) -> JobResult {
         let plan = order.plan
         var result = JobResult()
-        let pool = try IOBufferPool(count: plan.depth, bufferCapacity: plan.blockSize)
+        let pool = try IOBufferPool(
+            count: plan.depth, bufferCapacity: plan.blockSize, hugePages: plan.registered == true)
         var loop = try IOLoop<NoCallback, D>(
             depth: plan.depth, driver: try makeDriver(plan.depth),
             recordsLatencies: !plan.gtodReduce)
