@@ -281,18 +281,16 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         }
         let failure = unsafe refusal(of: event, record)
         if !failure.isNone { return failure }
-        if unsafe action.isWrite && record.pointee.isAppending
-            && !event.pointee.flags.contains(.noAppend)
-        {
+        if unsafe appends(event, record) {
             unsafe slot.pointee.machine.traits.insert(.single)
+            if fileSizeLimit < .max {
+                // Appends in flight together may reach the limit first. A thread that may block has
+                // its signals blocked, so SIGXFSZ does not end the process.
+                unsafe slot.pointee.machine.traits.insert(.mayBlock)
+            }
         }
         if unsafe isTooLargeToStayWhole(event, slot) {
             return IOFailure(errno: Errnos.invalidArgument, reason: .tooLargeToSplit)
-        }
-        if fileSizeLimit < .max, unsafe appends(event, record) {
-            // Appends in flight together may reach the limit first. A thread that may block has its
-            // signals blocked, so SIGXFSZ does not end the process.
-            unsafe slot.pointee.machine.traits.insert(.mayBlock)
         }
         if let object {
             if unsafe record.pointee.identity == identity {
@@ -428,9 +426,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         case .notSeekable: return IOFailure(errno: Errnos.illegalSeek, reason: .notSeekable)
         default: break
         }
-        if unsafe fileSizeLimit < .max && record.pointee.isRegular
-            && passesFileSizeLimit(event, record)
-        {
+        if unsafe passesFileSizeLimit(event, record) {
             return IOFailure(errno: Errnos.fileTooLarge, reason: .fileSizeLimit)
         }
         return .none
@@ -443,6 +439,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         _ event: UnsafeMutablePointer<IOEvent<Callback>>,
         _ record: UnsafeMutablePointer<DescriptorRecord>
     ) -> Bool {
+        guard unsafe fileSizeLimit < .max && record.pointee.isRegular else { return false }
         let action = unsafe event.pointee.action
         if action == .allocate {
             let mode = unsafe event.pointee.allocationMode

@@ -106,7 +106,9 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             case .next:
                 statistics.continuations &+= 1
                 unsafe slot.pointee.machine.traits.remove(.mayBlock)
-                if unsafe wouldPassFileSizeLimit(event, slot) {
+                if let record = unsafe slot.pointee.record,
+                    unsafe passesFileSizeLimit(event, record)
+                {
                     step = unsafe slot.pointee.machine.fail(
                         IOFailure(errno: Errnos.fileTooLarge, reason: .fileSizeLimit))
                     continue
@@ -125,16 +127,6 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
                 return false
             }
         }
-    }
-
-    /// A continuation of a write that would start at RLIMIT_FSIZE, and draw SIGXFSZ.
-    @inlinable
-    func wouldPassFileSizeLimit(
-        _ event: UnsafeMutablePointer<IOEvent<Callback>>, _ slot: UnsafeMutablePointer<LoopSlot>
-    ) -> Bool {
-        guard unsafe fileSizeLimit < .max && event.pointee.action.isWrite else { return false }
-        let start = unsafe event.pointee.offset + Int64(event.pointee.transferred)
-        return unsafe start >= fileSizeLimit && slot.pointee.record?.pointee.isRegular ?? false
     }
 
     /// The kernel refused to continue where a transfer stopped: does the file end there?
