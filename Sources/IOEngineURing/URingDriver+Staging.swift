@@ -62,18 +62,21 @@ extension URingDriver {
             | (request.mayBlock ? URingConstants.entryAsynchronous : 0)
     }
 
-    public mutating func cancel(_ token: IOToken) {
+    @discardableResult
+    public mutating func cancel(_ token: IOToken) -> IOCancellation {
         let slot = Int(token.slot)
-        guard slot < depth, cancelled[slot] != token.rawValue else { return }
+        guard slot < depth else { return .unknown }
+        if cancelled[slot] == token.rawValue { return .requested }
         // The completion queue has room for one cancellation a request, for a few fewer at the
         // largest depth.
         let room = Int(ring.completionCapacity) - depth - URingDriver.internalEntries
         guard cancellations < min(depth, room), let entry = unsafe ring.nextEntry() ?? makeRoom()
-        else { return }
+        else { return .tooLate }
         unsafe io_uring_prep_cancel64(entry, token.rawValue, 0)
         unsafe entry.pointee.user_data = InternalEntry.cancellation
         cancellations += 1
         cancelled[slot] = token.rawValue
+        return .requested
     }
 
     /// The submission queue is full although the depth is not reached: cancellations and the entry that

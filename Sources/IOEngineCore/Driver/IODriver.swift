@@ -61,12 +61,18 @@ public protocol IODriver: ~Copyable, SendableMetatype {
     /// Moves finished requests into `completions` until it is full or nothing is finished.
     mutating func reap(into completions: inout OutputSpan<IOCompletion>)
 
-    /// Asks for a request to be stopped. Its own completion still comes and says what became of it:
-    /// ECANCELED, or its real result. Default: does nothing, the request runs to its end.
-    mutating func cancel(_ token: IOToken)
+    /// Asks for a request to be stopped. Does not wait. Its own completion still comes and says what
+    /// became of it: ECANCELED, or its real result.
+    ///
+    /// - Returns: `requested` when the completion will tell, `tooLate` when the request runs to its
+    ///   end all the same, `cancelled` only if it was never begun, `unknown` for a token that is not in
+    ///   flight. Default: `tooLate`, and nothing happens.
+    @discardableResult
+    mutating func cancel(_ token: IOToken) -> IOCancellation
 
-    /// The loop is about to wait for all that is staged, to drain: a layer that holds requests back to join them
-    /// hands them down now. Default: does nothing, which is right for a driver that holds nothing back.
+    /// The loop is about to wait for what is staged, because of a sync, a drain, a cancellation, a
+    /// deadline or a shutdown: a layer that holds requests back to join them hands them down now.
+    /// Default: does nothing, which is right for a driver that holds nothing back.
     mutating func hasten()
 
     /// What kind of file a descriptor is, how large, what alignment it needs. Called once for each
@@ -93,7 +99,8 @@ extension IODriver where Self: ~Copyable {
     @inlinable public var counters: IODriverCounters { IODriverCounters() }
     public var waker: IOWaker { .none }
     @inlinable public func now() -> IOInstant { .monotonic() }
-    @inlinable public mutating func cancel(_ token: IOToken) {}
+    @discardableResult
+    @inlinable public mutating func cancel(_ token: IOToken) -> IOCancellation { .tooLate }
     @inlinable public mutating func hasten() {}
 
     public func inspect(_ descriptor: Int32) throws(Errno) -> IODescriptorFacts {

@@ -28,3 +28,17 @@ public enum IORegistration: Equatable, Sendable {
     /// that RLIMIT_MEMLOCK is too small, EOPNOTSUPP that this driver has no registration.
     case unavailable(errno: Int32)
 }
+
+/// What became of asking for a request, or an event, to be stopped. Whatever this says, exactly one
+/// completion or callback still comes and tells the verdict: a success stays a success.
+@frozen
+public enum IOCancellation: Equatable, Sendable {
+    /// It had not begun and never will: it ends with ECANCELED, and the kernel saw nothing of it.
+    case cancelled
+    /// It is under way and was asked to stop. It may still succeed, in whole or in part.
+    case requested
+    /// It cannot be stopped, or is finished already: it ends as if nobody had asked.
+    case tooLate
+    /// Nothing of that name is in flight.
+    case unknown
+}
