@@ -13,6 +13,17 @@ struct DescriptorRecord {
     @usableFromInline var isBusyRegistered = false
     /// A failed sync on a plain descriptor; 0: none.
     @usableFromInline var syncErrno: Int32 = 0
+    /// Writes and allocates not yet settled that were accepted after the last held sync.
+    @usableFromInline var writesOpen: Int32 = 0
+    /// Counts held syncs; each write carries the number that was current when it was accepted. Wraps.
+    @usableFromInline var epoch: UInt32 = 0
+    /// Syncs that wait for writes, oldest first: slot number + 1, 0 for none.
+    @usableFromInline var heldFirst: UInt32 = 0
+    @usableFromInline var heldLast: UInt32 = 0
+    /// The direct append whose turn it is, and those that wait for theirs: slot number + 1.
+    @usableFromInline var appendTurn: UInt32 = 0
+    @usableFromInline var appendFirst: UInt32 = 0
+    @usableFromInline var appendLast: UInt32 = 0
     /// Whose facts these are: an ``IODescriptor``'s identity, or 0 for a plain number.
     @usableFromInline var identity: UInt64 = 0
     @usableFromInline var isKnown = false
@@ -23,6 +34,7 @@ struct DescriptorRecord {
     /// O_APPEND: writes are never split or continued.
     @usableFromInline var isAppending = false
     @usableFromInline var isRegular = false
+    @usableFromInline var isDirect = false
 
     /// Device and inode, by which a reused number is recognised.
     @usableFromInline var device: UInt64 = 0
@@ -41,6 +53,7 @@ struct DescriptorRecord {
         isKnown = true
         isAppending = facts.isAppending
         isRegular = facts.kind == .regular
+        isDirect = facts.isDirect
         // What an earlier sync lost is lost, whoever asks.
         if device != facts.device || inode != facts.inode { syncErrno = 0 }
         device = facts.device

@@ -116,7 +116,14 @@ enum ErrnoTable {
             "an earlier sync of this descriptor failed and its data may be lost; write it again, "
                 + "then call clearSyncError()"
         case .abandoned:
-            "the driver failed and cannot say what became of it; the engine keeps the memory"
+            "it may still be done; the engine keeps the memory until the kernel lets go of it"
+        case .cancelled: "it was cancelled before it was done; what it moved until then counts"
+        case .deadlinePassed:
+            "its deadline passed before it was done; give it more time, or look at the device"
+        case .chainBroken:
+            "the event before it in its chain did not succeed; its own error says why"
+        case .forked:
+            "this process is a fork, and engines are not inherited; make a new one here"
         }
     }
 

@@ -41,6 +41,14 @@ public struct IOError: Error, Hashable, Sendable, CustomStringConvertible {
         case driverFull
         case stickySyncError
         case abandoned
+        /// Stopped by ``IOLoop/cancel(_:)`` or the like before all of it was done.
+        case cancelled
+        /// Stopped because its deadline passed before all of it was done.
+        case deadlinePassed
+        /// The event before it in its chain did not succeed.
+        case chainBroken
+        /// The process is a fork of the one that made the engine.
+        case forked
         case advice
     }
 

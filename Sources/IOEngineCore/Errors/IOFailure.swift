@@ -28,4 +28,8 @@ struct IOFailure: Equatable, Sendable {
     /// As the kernel answered it.
     @inlinable
     static func kernel(_ errno: Int32) -> IOFailure { IOFailure(errno: errno, reason: .kernel) }
+
+    /// Stopped because somebody asked.
+    @inlinable
+    static var cancelled: IOFailure { IOFailure(errno: Errnos.canceled, reason: .cancelled) }
 }

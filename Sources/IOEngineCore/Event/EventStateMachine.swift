@@ -4,9 +4,10 @@
 /// ```
 ///             accept              stage                completed
 ///   vacant ───────────▶ waiting ─────────▶ inFlight ───────────────▶ finished ──▶ vacant
-///      │                   ▲                  │                          ▲
-///      │                   └── next, again ───┘                          │
-///      └──────────────────────── refuse ─────────────────────────────────┘
+///                        │  ▲  ▲              │  │                       ▲          ▲
+///                   hold │  │  └ next, again ─┘  │ abandon               │          │
+///                        ▼  │ release            └────────▶ abandoned ───┼─ settled ┘
+///                        held ──────────── refuse ───────────────────────┘
 /// ```
 @frozen @usableFromInline
 struct EventStateMachine: Equatable, Sendable {
@@ -14,12 +15,16 @@ struct EventStateMachine: Equatable, Sendable {
     enum State: UInt8, CaseIterable, Sendable {
         /// The slot is free.
         case vacant
+        /// Accepted; it begins when something else has ended: a sync, a member of a chain, an append.
+        case held
         /// Accepted; its next request is not with the driver yet.
         case waiting
         /// The driver has a request of it.
         case inFlight
         /// Ready to be handed over.
         case finished
+        /// Handed over without its memory, which the driver's request still uses.
+        case abandoned
     }
 
     /// What must be known of the event. The machine never changes it.
@@ -40,6 +45,8 @@ struct EventStateMachine: Equatable, Sendable {
         @inlinable static var mayBlock: Self { Self(rawValue: 32) }
         /// For the loop: the event holds its descriptor object by itself, not through the record.
         @inlinable static var holdsObject: Self { Self(rawValue: 64) }
+        /// Cancelled, or past its deadline: no further request of it is made.
+        @inlinable static var stopping: Self { Self(rawValue: 128) }
     }
 
     /// What the loop does after a completion.
@@ -86,8 +93,36 @@ struct EventStateMachine: Equatable, Sendable {
     /// An accepted event will not be done: it goes straight to its hand-over.
     @inlinable
     mutating func refuse() {
-        assert(state == .waiting)
+        assert(state == .waiting || state == .held)
         state = .finished
+    }
+
+    /// An accepted event must not begin yet.
+    @inlinable
+    mutating func hold() {
+        assert(state == .waiting)
+        state = .held
+    }
+
+    /// It may begin.
+    @inlinable
+    mutating func release() {
+        assert(state == .held)
+        state = .waiting
+    }
+
+    /// The event is handed over although the driver has a request of it.
+    @inlinable
+    mutating func abandon() {
+        assert(state == .inFlight)
+        state = .abandoned
+    }
+
+    /// The request of an abandoned event has ended.
+    @inlinable
+    mutating func settled() {
+        assert(state == .abandoned)
+        state = .vacant
     }
 
     /// The driver took a request.
@@ -117,7 +152,7 @@ struct EventStateMachine: Equatable, Sendable {
     ) -> Step {
         switch state {
         case .inFlight: break
-        case .vacant, .waiting, .finished: return .ignore
+        case .vacant, .held, .waiting, .finished, .abandoned: return .ignore
         }
         if result == requested {
             // All that was asked for: for transfers mostly the end, for others `requested` is 0.
@@ -186,6 +221,7 @@ struct EventStateMachine: Equatable, Sendable {
     }
 
     private mutating func again(_ errno: Int32, mayBlock: Bool) -> Step {
+        if traits.contains(.stopping) { return stopped() }
         if retries == Self.maximumRetries {
             return fail(IOFailure(errno: errno, reason: .retriesExhausted))
         }
@@ -196,9 +232,14 @@ struct EventStateMachine: Equatable, Sendable {
 
     @inlinable
     mutating func next() -> Step {
+        if traits.contains(.stopping) { return stopped() }
         state = .waiting
         return .next
     }
+
+    /// What is left of it is not done any more.
+    @usableFromInline
+    mutating func stopped() -> Step { fail(.cancelled) }
 
     @inlinable
     mutating func finish() -> Step {

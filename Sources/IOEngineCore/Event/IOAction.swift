@@ -24,6 +24,8 @@ public enum IOAction: UInt8, CaseIterable, Hashable, Sendable {
     @inlinable public var isWrite: Bool { self == .write || self == .writeVectored }
     @inlinable public var isVectored: Bool { self == .readVectored || self == .writeVectored }
     @inlinable public var isSync: Bool { self == .syncData || self == .syncFull }
+    /// Whether a sync of the same descriptor waits for it: writes and allocates.
+    @inlinable public var changesData: Bool { isWrite || self == .allocate }
 }
 
 /// What an allocate does to its range; the modes of `fallocate(2)` that do not move data about.

@@ -76,6 +76,8 @@ public struct IOEvent<Callback: IOCallback & ~Copyable>: ~Copyable, Sendable {
         @inlinable static var handsOver: Self { Self(rawValue: 4) }
         /// The IO moves the whole buffer (then `length` follows the buffer), not a range of it.
         @inlinable static var movesWholeBuffer: Self { Self(rawValue: 8) }
+        /// The loop keeps more about it than about a plain transfer.
+        @inlinable static var hasPolicy: Self { Self(rawValue: 16) }
     }
 }
 

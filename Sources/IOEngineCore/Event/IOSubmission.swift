@@ -23,37 +23,31 @@ public enum IOSubmission<Callback: IOCallback & ~Copyable>: ~Copyable, Sendable 
     }
 }
 
-/// Names an accepted event for as long as it lives.
-@frozen
-public struct IOTicket: Hashable, Sendable {
-    @usableFromInline let rawValue: UInt64
-
-    @inlinable
-    init(rawValue: UInt64) { self.rawValue = rawValue }
-}
-
 /// Submits from inside a callback. Cannot be kept: it ends with the callback.
 @safe @frozen
 public struct IOSubmitter<Callback: IOCallback & ~Copyable>: ~Copyable, ~Escapable {
     /// What `body` works on: the loop, which outlives each callback that it runs.
     @usableFromInline let target: UnsafeMutableRawPointer
     @usableFromInline let body:
-        (UnsafeMutableRawPointer, consuming IOEvent<Callback>) -> IOSubmission<Callback>
+        (UnsafeMutableRawPointer, consuming IOEvent<Callback>, IOLimits) -> IOSubmission<Callback>
 
     @inlinable @_lifetime(immortal)
     init(
         target: UnsafeMutableRawPointer,
         body:
-            @escaping (UnsafeMutableRawPointer, consuming IOEvent<Callback>) ->
+            @escaping (UnsafeMutableRawPointer, consuming IOEvent<Callback>, IOLimits) ->
             IOSubmission<Callback>
     ) {
         unsafe self.target = target
         unsafe self.body = body
     }
 
-    /// Hands an event to where this callback's event came from.
+    /// Hands an event to where this callback's event came from. Never blocks: the first submission of
+    /// a callback finds room, further ones may come back full.
     @inlinable
-    public borrowing func submit(_ event: consuming IOEvent<Callback>) -> IOSubmission<Callback> {
-        unsafe body(target, event)
+    public borrowing func submit(
+        _ event: consuming IOEvent<Callback>, _ limits: IOLimits = .none
+    ) -> IOSubmission<Callback> {
+        unsafe body(target, event, limits)
     }
 }

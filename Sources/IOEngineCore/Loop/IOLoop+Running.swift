@@ -10,6 +10,14 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
         unsafe core.pointee.submit(event)
     }
 
+    /// The same for an event that may take only so long. See ``IOLimits``.
+    @inlinable
+    public mutating func submit(
+        _ event: consuming IOEvent<Callback>, _ limits: IOLimits
+    ) -> IOSubmission<Callback> {
+        unsafe core.pointee.submit(event, limits)
+    }
+
     /// The next finished event, or nil when there is none without a system call.
     ///
     /// Its slot is free when this returns, so one submission finds room. Its callback is not called.
@@ -62,9 +70,9 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
         // A callback submits through this pointer, never through `self`: no access overlaps.
         let core = unsafe self.core
         let submitter = unsafe IOSubmitter<Callback>(target: UnsafeMutableRawPointer(core)) {
-            target, event in
+            target, event, limits in
             unsafe target.assumingMemoryBound(to: LoopCore<Callback, Driver>.self).pointee
-                .submit(event)
+                .submit(event, limits)
         }
         // Callbacks that submit what is refused at once would otherwise go on for ever.
         let most = unsafe max(minimum, 2 &* core.pointee.depth)
@@ -92,7 +100,8 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
     }
 
     /// Takes no more events, waits until nothing is in flight, and calls every callback. Afterwards
-    /// the loop takes events again. Cost: as long as the slowest request in flight.
+    /// the loop takes events again. Cost: as long as the slowest request in flight, those of abandoned
+    /// events included.
     @inlinable
     public mutating func drain() {
         unsafe core.pointee.isClosed = true

@@ -20,7 +20,7 @@ public import SystemPackage
 /// Or give each event a callback and let ``run(minimum:deadline:)`` call it.
 ///
 /// When the loop ends it waits for everything in flight and runs the callbacks. For use from several
-/// threads there is a context instead.
+/// threads there is ``IOContext`` instead.
 @safe
 public struct IOLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>: ~Copyable {
     /// Allocated in `init`, freed in `deinit`; its address stays, and only this thread uses it.
@@ -31,14 +31,18 @@ public struct IOLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copya
     ///     A slot costs about 250 bytes.
     ///   - driver: Made on this thread.
     ///   - recordsLatencies: Keep a histogram; costs two looks at the clock an event, and 70 KB.
+    ///   - maximumBytes: Bytes in flight at most, over all transfers. An event above it runs alone.
     ///
-    /// Throws EINVAL for a depth out of range.
+    /// Throws EINVAL for a depth or bound out of range.
     @inlinable
-    public init(depth: Int, driver: consuming Driver, recordsLatencies: Bool = false)
-        throws(IOError)
-    {
-        try self.init(
-            depth: depth, driver: driver, recordsLatencies: recordsLatencies, firstGeneration: 0)
+    public init(
+        depth: Int, driver: consuming Driver, recordsLatencies: Bool = false,
+        maximumBytes: Int = .max
+    ) throws(IOError) {
+        var options = LoopCore<Callback, Driver>.Options()
+        options.recordsLatencies = recordsLatencies
+        options.maximumBytes = maximumBytes
+        try self.init(depth: depth, driver: driver, options)
     }
 
     /// - Parameter firstGeneration: Lets tests begin shortly before the counter wraps.
@@ -46,6 +50,21 @@ public struct IOLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copya
     package init(
         depth: Int, driver: consuming Driver, recordsLatencies: Bool, firstGeneration: UInt32
     ) throws(IOError) {
+        var options = LoopCore<Callback, Driver>.Options()
+        options.recordsLatencies = recordsLatencies
+        options.firstGeneration = firstGeneration
+        try self.init(depth: depth, driver: driver, options)
+    }
+
+    @inlinable
+    init(
+        depth: Int, driver: consuming Driver, _ options: LoopCore<Callback, Driver>.Options
+    ) throws(IOError) {
+        guard options.maximumBytes > 0 else {
+            throw IOError(
+                operation: .setUp, length: options.maximumBytes, errno: .invalidArgument,
+                advice: "the bound on bytes in flight must be at least 1")
+        }
         let capabilities = driver.capabilities
         let largest = min(capabilities.depth, Int(IOToken.largestSlot) + 1)
         guard depth >= 1, depth <= largest else {
@@ -57,13 +76,13 @@ public struct IOLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copya
         }
         unsafe core = .allocate(capacity: 1)
         unsafe core.initialize(
-            to: LoopCore(
-                depth: depth, driver: driver, capabilities: capabilities,
-                recordsLatencies: recordsLatencies, firstGeneration: firstGeneration))
+            to: LoopCore(depth: depth, driver: driver, capabilities: capabilities, options))
     }
 
     @inlinable
     deinit {
+        // In a forked child nothing of it may be touched, so it is left where it lies.
+        if unsafe core.pointee.life.pointee.isForked { return }
         unsafe core.pointee.isClosed = true
         unsafe core.pointee.settleAll()
         unsafe core.deinitialize(count: 1)

@@ -20,6 +20,16 @@ public struct IOStatistics: Equatable, Sendable {
     public var staleCompletions: UInt64 = 0
     /// How often the driver had no room for a request.
     public var fullQueues: UInt64 = 0
+    /// Events that were asked to stop, by a cancellation or their deadline.
+    public var stopped: UInt64 = 0
+    /// Of these, by their deadline.
+    public var deadlinesPassed: UInt64 = 0
+    /// Events handed over without their memory, because their request did not settle.
+    public var abandoned: UInt64 = 0
+    /// Requests of abandoned events that have settled since.
+    public var settledLate: UInt64 = 0
+    /// Syncs that had to wait for writes before them.
+    public var syncsHeld: UInt64 = 0
     /// The most events in flight at once.
     public var largestInFlight: Int = 0
     /// System calls the driver made.

@@ -7,9 +7,26 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     @inlinable
     @inline(__always)
     mutating func submit(_ event: consuming IOEvent<Callback>) -> IOSubmission<Callback> {
-        if isClosed { return .closed(event) }
-        guard freeCount > 0 else { return .full(event) }
+        if unsafe isClosed || life.pointee.isForked { return .closed(event) }
+        guard freeCount > 0, maximumBytes == .max || hasBytes(for: event) else {
+            return .full(event)
+        }
         return .accepted(accept(event))
+    }
+
+    /// The same for an event with limits.
+    @inlinable
+    mutating func submit(
+        _ event: consuming IOEvent<Callback>, _ limits: IOLimits
+    ) -> IOSubmission<Callback> {
+        if limits.isNone { return submit(event) }
+        if unsafe isClosed || life.pointee.isForked { return .closed(event) }
+        guard freeCount > 0, maximumBytes == .max || hasBytes(for: event) else {
+            return .full(event)
+        }
+        let ticket = accept(event)
+        limit(ticket.slot, limits)
+        return .accepted(ticket)
     }
 
     /// The same with room known to be there. Returns little, where the outcome with room for an event
@@ -24,20 +41,23 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     }
 
     /// Starts the event that lies in a slot taken from the free ones.
+    ///
+    /// - Parameter hold: What it waits for beside what the loop finds itself.
     @inlinable @inline(__always)
-    mutating func enrol(_ number: UInt32) -> IOTicket {
+    mutating func enrol(_ number: UInt32, hold: HoldReasons = []) -> IOTicket {
         let slot = unsafe slots.slot(number)
         let stored = unsafe slots.event(number)
-        if inFlight > statistics.largestInFlight { statistics.largestInFlight = inFlight }
+        if occupied > statistics.largestInFlight { statistics.largestInFlight = occupied }
         noteSubmission(number)
-        let failure = unsafe admit(stored, slot)
+        let failure = unsafe admit(number, stored, slot)
         if failure.isNone {
-            stage(number)
+            if maximumBytes != .max { chargeBytes(number) }
+            if !hold.isEmpty { self.hold(number, hold) }
+            if unsafe slot.pointee.machine.state == .waiting { stage(number) }
         } else {
             refuse(number, failure)
         }
-        return unsafe IOTicket(
-            rawValue: UInt64(slot.pointee.acceptedGeneration) << 32 | UInt64(number))
+        return unsafe IOTicket(slot: number, generation: slot.pointee.acceptedGeneration)
     }
 
     /// Starts an event again where it lies. If it still names the descriptor that it left, that need
@@ -52,6 +72,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             unsafe event.pointee.descriptor == departure.descriptor
                 && object?.toOpaque() == departure.object?.toOpaque()
                 && record.pointee.isPlain && allowsEverything && event.pointee.isUniform
+                && maximumBytes == .max
                 && !(object?._withUnsafeGuaranteedRef { $0.isClosed } ?? false)
         else {
             finish(departure)
@@ -69,6 +90,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             return refuse(number, failure)
         }
         unsafe record.pointee.inFlight &+= 1
+        if unsafe event.pointee.action == .write { unsafe noteWrite(number, record) }
         if unsafe object != nil {
             unsafe record.pointee.objectInFlight &+= 1
             unsafe noteStreak(event.pointee.descriptor, record)
@@ -83,7 +105,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         let slot = unsafe slots.slot(number)
         statistics.submitted &+= 1
         if let times = unsafe submissionTimes {
-            unsafe times[Int(number)] = driver.now().nanoseconds
+            unsafe times[Int(number)] = latencies == nil ? coarseNow : driver.now().nanoseconds
+            unsafe tickets?[Int(number)] = 0
         }
         unsafe slot.pointee.acceptedGeneration = slot.pointee.generation &+ 1
     }
@@ -92,17 +115,18 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// nor record.
     @inlinable @inline(__always)
     mutating func admit(
-        _ event: UnsafeMutablePointer<IOEvent<Callback>>, _ slot: UnsafeMutablePointer<LoopSlot>
+        _ number: UInt32, _ event: UnsafeMutablePointer<IOEvent<Callback>>,
+        _ slot: UnsafeMutablePointer<LoopSlot>
     ) -> IOFailure {
         unsafe event.pointee.clearOutcome()
         unsafe slot.pointee.record = nil
         let action = unsafe event.pointee.action
-        guard unsafe event.pointee.isUniform else { return unsafe admitOther(event, slot) }
+        guard unsafe event.pointee.isUniform else { return unsafe admitOther(number, event, slot) }
         unsafe slot.pointee.machine.accept(
             action == .write ? [.transfer, .write] : .transfer)
         let failure = unsafe checkRange(event)
         if !failure.isNone { return failure }
-        return unsafe enter(event, slot)
+        return unsafe enter(number, event, slot)
     }
 
     /// Offset, length and range of a transfer with one buffer.
@@ -156,7 +180,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// Events off the common path: vectored, with flags, handed over short, or without bytes.
     @inlinable @inline(never)
     mutating func admitOther(
-        _ event: UnsafeMutablePointer<IOEvent<Callback>>, _ slot: UnsafeMutablePointer<LoopSlot>
+        _ number: UInt32, _ event: UnsafeMutablePointer<IOEvent<Callback>>,
+        _ slot: UnsafeMutablePointer<LoopSlot>
     ) -> IOFailure {
         let action = unsafe event.pointee.action
         var traits: EventStateMachine.Traits = []
@@ -207,7 +232,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         if unsafe isTooLargeToStayWhole(event, slot) {
             return IOFailure(errno: Errnos.invalidArgument, reason: .tooLargeToSplit)
         }
-        return unsafe enter(event, slot)
+        return unsafe enter(number, event, slot)
     }
 
     @usableFromInline
@@ -230,13 +255,14 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// Counts the event into its descriptor's record, if the descriptor takes it.
     @inlinable @inline(__always)
     mutating func enter(
-        _ event: UnsafeMutablePointer<IOEvent<Callback>>, _ slot: UnsafeMutablePointer<LoopSlot>
+        _ number: UInt32, _ event: UnsafeMutablePointer<IOEvent<Callback>>,
+        _ slot: UnsafeMutablePointer<LoopSlot>
     ) -> IOFailure {
-        let number = unsafe event.pointee.descriptor
-        guard number >= 0, let record = unsafe table.find(number),
+        let descriptor = unsafe event.pointee.descriptor
+        guard descriptor >= 0, let record = unsafe table.find(descriptor),
             unsafe record.pointee.isPlain && event.pointee.action.isTransfer
-                && allowsEverything
-        else { return unsafe enterChecked(event, slot) }
+                && !event.pointee.flags.contains(.append) && allowsEverything
+        else { return unsafe enterChecked(number, event, slot) }
         // The expected case: seen before, and nothing special about it.
         if let object = unsafe event.pointee.unretainedObject {
             guard
@@ -244,20 +270,22 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
                     unsafe $0.identity == record.pointee.identity && !$0.isClosed
                         && (record.pointee.objectInFlight > 0 || $0.hold())
                 })
-            else { return unsafe enterChecked(event, slot) }
+            else { return unsafe enterChecked(number, event, slot) }
             unsafe record.pointee.objectInFlight &+= 1
             unsafe noteStreak(event.pointee.descriptor, record)
         } else if unsafe record.pointee.identity != 0 {
-            return unsafe enterChecked(event, slot)
+            return unsafe enterChecked(number, event, slot)
         }
         unsafe record.pointee.inFlight &+= 1
         unsafe slot.pointee.record = unsafe record
+        if unsafe !event.pointee.action.isRead { unsafe noteWrite(number, record) }
         return .none
     }
 
     @inlinable @inline(never)
     mutating func enterChecked(
-        _ event: UnsafeMutablePointer<IOEvent<Callback>>, _ slot: UnsafeMutablePointer<LoopSlot>
+        _ slotNumber: UInt32, _ event: UnsafeMutablePointer<IOEvent<Callback>>,
+        _ slot: UnsafeMutablePointer<LoopSlot>
     ) -> IOFailure {
         let number = unsafe event.pointee.descriptor
         let action = unsafe event.pointee.action
@@ -281,7 +309,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         }
         let failure = unsafe refusal(of: event, record)
         if !failure.isNone { return failure }
-        if unsafe appends(event, record) {
+        let isAppend = unsafe appends(event, record)
+        if isAppend {
             unsafe slot.pointee.machine.traits.insert(.single)
             if fileSizeLimit < .max {
                 // Appends in flight together may reach the limit first. A thread that may block has
@@ -306,6 +335,14 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         }
         unsafe record.pointee.inFlight += 1
         unsafe slot.pointee.record = unsafe record
+        if action.changesData {
+            unsafe noteWrite(slotNumber, record)
+            if unsafe isAppend && record.pointee.isDirect {
+                unsafe waitForTurn(slotNumber, record)
+            }
+        } else if action.isSync {
+            unsafe waitForWrites(slotNumber, record)
+        }
         return .none
     }
 

@@ -2,6 +2,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// The next finished event, or nil when there is none without waiting.
     @inlinable
     mutating func next() -> IOEvent<Callback>? {
+        if huskCount > 0 { return takeHusk() }
         guard let number = nextFinished() else { return nil }
         return handOver(number)
     }
@@ -12,6 +13,12 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         limit: Int, _ body: (inout IOEvent<Callback>) -> IODisposition
     ) -> Int {
         var handled = 0
+        while huskCount > 0 {
+            handled &+= 1
+            var husk = takeHusk()
+            // Without its memory it cannot be submitted again.
+            _ = body(&husk)
+        }
         while handled < limit, let number = nextFinished() {
             handled &+= 1
             conclude(number)
@@ -42,7 +49,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
                 unsafe slots.slot(number).pointee.generation == completion.token.generation
                     && slots.slot(number).pointee.machine.state == .inFlight
             else {
-                statistics.staleCompletions &+= 1
+                dismiss(completion)
                 continue
             }
             if settle(number, completion.result) { return number }
@@ -52,6 +59,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// Fetches finished requests from the driver. False: there are none.
     @inlinable
     mutating func reap() -> Bool {
+        if unsafe life.pointee.isForked { return false }
         var span = unsafe OutputSpan(buffer: completions, initializedCount: 0)
         driver.reap(into: &span)
         completionCount = unsafe span.finalize(for: completions)
@@ -99,7 +107,10 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
                 if !isShort { unsafe event.pointee.status.insert(.done) }
                 return true
             case .fail(let failure):
-                unsafe event.pointee.failure = explain(failure, number)
+                let isStopped = unsafe slot.pointee.machine.traits.contains(.stopping)
+                unsafe event.pointee.failure =
+                    isStopped && failure.errno == Errnos.canceled
+                    ? stopFailure(number) : explain(failure, number)
                 unsafe event.pointee.status.insert(.done)
                 unsafe keepSyncError(event, slot)
                 return true
@@ -191,10 +202,11 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             unsafe event.pointee.vectored?.setValid(event.pointee.transferred)
         }
         if unsafe !event.pointee.failure.isNone { statistics.failed &+= 1 }
-        if let times = unsafe submissionTimes {
+        if let times = unsafe submissionTimes, latencies != nil {
             latencies?.record(
                 nanoseconds: unsafe driver.now().nanoseconds &- times[Int(number)])
         }
+        if unsafe event.pointee.status.contains(.hasPolicy) { concludePolicy(number) }
     }
 
     /// The event is no longer in flight on its descriptor.
@@ -204,6 +216,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         guard let record = unsafe slot.pointee.record else { return }
         let event = unsafe slots.event(number)
         unsafe record.pointee.inFlight &-= 1
+        if unsafe event.pointee.action.changesData { unsafe noteWriteSettled(number, record) }
         if unsafe event.pointee.unretainedObject != nil { unsafe letGo(event, slot, record) }
     }
 
@@ -220,6 +233,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             return unsafe Departure()
         }
         unsafe record.pointee.inFlight &-= 1
+        if unsafe event.pointee.action.changesData { unsafe noteWriteSettled(number, record) }
         var departure = unsafe Departure(
             record: record, descriptor: event.pointee.descriptor,
             object: event.pointee.unretainedObject)

@@ -9,6 +9,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// Offers the event's next request to the driver. False: no room.
     @inlinable @inline(__always)
     mutating func offer(_ number: UInt32) -> Bool {
+        // The driver of a forked process belongs to its parent.
+        if unsafe life.pointee.isForked { return false }
         let slot = unsafe slots.slot(number)
         unsafe slot.pointee.generation &+= 1
         let request = unsafe makeRequest(number, slot)
@@ -20,6 +22,9 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// The driver is full: flush it once, else queue the event behind those that wait already.
     @inlinable @inline(never)
     mutating func stageLater(_ number: UInt32) {
+        if unsafe life.pointee.isForked {
+            return refuse(number, IOFailure(errno: Errnos.canceled, reason: .forked))
+        }
         statistics.fullQueues &+= 1
         if waiting.isEmpty {
             // Hands over what is staged, which may be all that was in the way.

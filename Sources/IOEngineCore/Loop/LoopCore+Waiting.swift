@@ -4,14 +4,68 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     mutating func wait(minimum: Int, deadline: IOInstant?) -> IOWaitOutcome {
         precondition(
             thread == ThreadIdentity.current, "a loop belongs to the thread that made it")
+        if unsafe life.pointee.isForked { return .failed(errno: Errnos.canceled) }
         if !waiting.isEmpty { stageWaitingOrFail() }
-        let goal = max(0, min(minimum &- available, atDriver))
+        if timers.count > 0 || heldSyncs > 0 || needsHaste {
+            return waitWithPolicy(deadline) { core, until in
+                core.handDown(minimum: minimum, deadline: until)
+            }
+        }
+        return handDown(minimum: minimum, deadline: deadline)
+    }
+
+    /// Submits, and waits for what is still wanted of `minimum`.
+    @inlinable @inline(__always)
+    mutating func handDown(minimum: Int, deadline: IOInstant?) -> IOWaitOutcome {
+        let goal = max(0, min(minimum &- available, awaited))
         if goal == 0, minimum > 0, available == 0, deadline != nil {
             // Nothing in flight: only the deadline or a wake-up can end this.
             return driver.submit(minimum: 1, deadline: deadline)
         }
         return driver.submit(minimum: goal, deadline: deadline)
     }
+
+    /// Requests at the driver that are worth waiting for. Those of abandoned events are not, unless
+    /// the loop drains or something held waits for them.
+    @inlinable
+    var awaited: Int {
+        let all = atDriver
+        if abandonedCount == 0 || isClosed { return all }
+        let live = all &- abandonedCount
+        return live == 0 && heldCount > 0 ? min(1, all) : live
+    }
+
+    /// For a context: waits for anything at all, a wake-up included, also with nothing in flight.
+    @inlinable
+    mutating func waitForAnything(_ mayBlock: Bool, deadline: IOInstant?) -> IOWaitOutcome {
+        if !waiting.isEmpty { stageWaitingOrFail() }
+        if timers.count > 0 || heldSyncs > 0 || needsHaste {
+            return waitWithPolicy(deadline) { core, until in
+                core.driver.submit(
+                    minimum: mayBlock && core.available == 0 ? 1 : 0, deadline: until)
+            }
+        }
+        return driver.submit(minimum: mayBlock && available == 0 ? 1 : 0, deadline: deadline)
+    }
+
+    /// Waits with the events' own deadlines, and lets layers hand down what somebody waits for.
+    @inlinable @inline(never)
+    mutating func waitWithPolicy(
+        _ deadline: IOInstant?, _ body: (inout Self, IOInstant?) -> IOWaitOutcome
+    ) -> IOWaitOutcome {
+        expireTimers()
+        driver.hasten()
+        needsHaste = false
+        var until = deadline
+        let own = earliestTimer
+        if own < deadline?.nanoseconds ?? .max { until = IOInstant(nanoseconds: own) }
+        let outcome = body(&self, until)
+        expireTimers()
+        guard outcome == .deadlinePassed, until != deadline else { return outcome }
+        return .ready
+    }
+
+    @usableFromInline var earliestTimer: Int64 { timers.earliest }
 
     /// Stages what waits. A driver that has nothing in flight and still takes nothing breaks its
     /// contract; the event that it refused for too long fails, so that nobody waits for ever.
@@ -37,7 +91,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     mutating func settleAll() {
         // Failures in a row, without a completion between; the driver backs off itself.
         var failures = 0
-        while inFlight > 0 {
+        while occupied > 0 || huskCount > 0 {
             if available == 0 {
                 // Continuations were staged since the last time.
                 driver.hasten()
@@ -57,7 +111,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// Calls an event's callback with a submitter that takes nothing.
     @inlinable
     mutating func completeClosed(_ event: consuming IOEvent<Callback>) {
-        let submitter = unsafe IOSubmitter<Callback>(target: IOBuffer.placeholder) { _, event in
+        let submitter = unsafe IOSubmitter<Callback>(target: IOBuffer.placeholder) {
+            _, event, _ in
             .closed(event)
         }
         event.complete(submitter)
@@ -67,13 +122,21 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// ever because the kernel may still write to it.
     @usableFromInline
     mutating func abandonAll() {
+        // Nothing that ends now may set anything else going.
+        for number in 0..<depth { unsafe policies[number].chainNext = 0 }
         for number in 0..<UInt32(depth) {
             let slot = unsafe slots.slot(number)
             if unsafe slot.pointee.machine.state == .vacant { continue }
             let event = unsafe slots.event(number)
             switch unsafe slot.pointee.machine.state {
             case .vacant, .finished: break
-            case .waiting:
+            case .abandoned:
+                unsafe keepForEver(event)
+                unsafe slot.pointee.record = nil
+                vacate(number)
+                continue
+            case .waiting, .held:
+                unsafe slot.pointee.record.map { unsafe leaveLists(number, $0) }
                 _ = unsafe slot.pointee.machine.fail(.none)
                 unsafe event.pointee.failure = .kernel(Errnos.canceled)
                 unsafe event.pointee.status.insert(.done)
@@ -90,6 +153,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         }
         while !ready.isEmpty { _ = ready.pop() }
         while !waiting.isEmpty { _ = waiting.pop() }
+        heldCount = 0
+        heldSyncs = 0
         completionHead = completionCount
     }
 

@@ -1,3 +1,4 @@
+public import BasicContainers
 internal import Glibc
 
 /// What an ``IOLoop`` consists of, at an address that stays, so that callbacks can submit while the
@@ -45,22 +46,70 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
     /// No limit on file sizes, and a driver that does everything: transfers need no further look.
     @usableFromInline let allowsEverything: Bool
 
+    /// Draining: takes nothing.
     @usableFromInline var isClosed = false
+    @usableFromInline let life: UnsafeMutablePointer<EngineLife>
+
+    /// By slot; see ``SlotPolicy``.
+    @usableFromInline let policies: UnsafeMutablePointer<SlotPolicy>
+    /// By slot, for writes and allocates: the record's epoch when it was accepted.
+    @usableFromInline let epochs: UnsafeMutablePointer<UInt32>
+    /// By slot, for contexts: the ticket of an event that was not accepted into a slot at first; 0: none.
+    @usableFromInline let tickets: UnsafeMutablePointer<UInt64>?
+    @usableFromInline var timers: SlotTimers
+    /// Events that begin when something else has ended; of these, syncs that wait for writes.
+    @usableFromInline var heldCount = 0
+    @usableFromInline var heldSyncs = 0
+    /// Slots of events that were handed over without their memory.
+    @usableFromInline var abandonedCount = 0
+    /// Somebody waits for what a layer may be holding back.
+    @usableFromInline var needsHaste = false
+    @usableFromInline let maximumBytes: Int
+    @usableFromInline var bytesInFlight = 0
+    /// Abandoned events on their way to their callbacks, without their memory.
+    @usableFromInline var husks = UniqueArray<IOEvent<Callback>>()
+    @usableFromInline var huskCount = 0
+    @usableFromInline var settlements: [IOSettlement] = []
+    /// Events that the drain under way still waits for.
+    @usableFromInline var drainRemaining = 0
+    /// The time that submissions carry where latencies are not recorded, as set by a context.
+    @usableFromInline var coarseNow: Int64 = 0
+
     @usableFromInline var statistics = IOStatistics()
     @usableFromInline var latencies: IOLatencies?
     /// By slot, nanoseconds on the driver's clock; nil unless latencies are recorded.
     @usableFromInline let submissionTimes: UnsafeMutablePointer<Int64>?
     @usableFromInline let thread: UInt
 
+    /// What a loop is made with.
+    @frozen @usableFromInline
+    struct Options {
+        @usableFromInline var recordsLatencies = false
+        /// For a context: submission times and tickets by slot.
+        @usableFromInline var servesContext = false
+        @usableFromInline var maximumBytes = Int.max
+        @usableFromInline var firstGeneration: UInt32 = 0
+
+        @inlinable init() {}
+    }
+
     @usableFromInline
     init(
-        depth: Int, driver: consuming Driver, capabilities: IOCapabilities, recordsLatencies: Bool,
-        firstGeneration: UInt32
+        depth: Int, driver: consuming Driver, capabilities: IOCapabilities, _ options: Options
     ) {
         self.driver = driver
         self.depth = depth
         freeCount = depth
-        slots = SlotTable(depth: depth, firstGeneration: firstGeneration)
+        unsafe life = EngineLife.begin()
+        slots = SlotTable(depth: depth, firstGeneration: options.firstGeneration)
+        unsafe policies = .allocate(capacity: depth)
+        unsafe policies.initialize(repeating: SlotPolicy(), count: depth)
+        unsafe epochs = .allocate(capacity: depth)
+        unsafe epochs.initialize(repeating: 0, count: depth)
+        unsafe tickets = options.servesContext ? .allocate(capacity: depth) : nil
+        unsafe tickets?.initialize(repeating: 0, count: depth)
+        timers = SlotTimers(depth: depth)
+        maximumBytes = options.maximumBytes
         unsafe free = .allocate(capacity: depth)
         for i in 0..<depth { unsafe (free + i).initialize(to: UInt32(depth - 1 - i)) }
         unsafe completions = .allocate(capacity: min(depth, 256))
@@ -76,8 +125,10 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
         fileSizeLimit = ProcessLimits.fileSize
         let transfers: UInt16 = 0b1111
         allowsEverything = fileSizeLimit == .max && bits & transfers == transfers
-        latencies = recordsLatencies ? IOLatencies() : nil
-        unsafe submissionTimes = recordsLatencies ? .allocate(capacity: depth) : nil
+        latencies = options.recordsLatencies ? IOLatencies() : nil
+        let keepsTimes = options.recordsLatencies || options.servesContext
+        unsafe submissionTimes = keepsTimes ? .allocate(capacity: depth) : nil
+        unsafe submissionTimes?.initialize(repeating: 0, count: depth)
         thread = ThreadIdentity.current
     }
 
@@ -85,20 +136,33 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
     @inlinable
     deinit {
         unsafe submissionTimes?.deallocate()
+        unsafe tickets?.deallocate()
+        unsafe policies.deallocate()
+        unsafe epochs.deallocate()
+        unsafe EngineLife.end(life)
         unsafe free.deallocate()
         unsafe completions.deallocate()
     }
 
-    @inlinable var inFlight: Int { depth &- freeCount }
+    /// Slots in use, those of abandoned events included.
+    @inlinable var occupied: Int { depth &- freeCount }
+
+    /// Events accepted and not handed over.
+    @inlinable var inFlight: Int { occupied &- abandonedCount &+ huskCount }
 
     /// Completions and refusals that can be handed over without asking the driver.
-    @inlinable var available: Int { ready.count &+ completionCount &- completionHead }
+    @inlinable var available: Int {
+        ready.count &+ huskCount &+ completionCount &- completionHead
+    }
 
     /// Requests that were answered without finishing their event.
     @inlinable var partsFinished: UInt64 { statistics.continuations &+ statistics.retries }
 
-    /// Requests that the driver has.
-    @inlinable var atDriver: Int { inFlight &- available &- waiting.count }
+    /// Requests that the driver has, those of abandoned events included.
+    @inlinable var atDriver: Int {
+        occupied &- ready.count &- (completionCount &- completionHead) &- waiting.count
+            &- heldCount
+    }
 }
 
 /// Which thread this is.

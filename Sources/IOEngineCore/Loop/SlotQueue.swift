@@ -43,4 +43,14 @@ struct SlotQueue: ~Copyable {
         count &-= 1
         return slot
     }
+
+    /// Takes a slot out of the middle; the order of the others stays. Does nothing if it is not in.
+    @usableFromInline
+    mutating func remove(_ slot: UInt32) {
+        var found = false
+        for _ in 0..<count {
+            let next = pop()
+            if next == slot, !found { found = true } else { push(next) }
+        }
+    }
 }

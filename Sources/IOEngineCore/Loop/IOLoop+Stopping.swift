@@ -1,0 +1,70 @@
+public import BasicContainers
+public import SystemPackage
+
+extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
+    /// Hands a chain to the engine: each event begins only after the one before it has succeeded, and
+    /// is cancelled if that failed. A read that ends at the end of the file has succeeded.
+    ///
+    /// All or none is taken. Costs two allocations for the tickets.
+    @inlinable
+    public mutating func submit(
+        chain: consuming UniqueArray<IOEvent<Callback>>
+    ) -> IOChainSubmission<Callback> {
+        unsafe core.pointee.submit(chain: chain)
+    }
+
+    /// Asks for an event to be stopped. Its callback still runs, once it has settled: with ECANCELED, or
+    /// with success where it was too late. What it moved until then is in `transferred`; a cancelled
+    /// write may have changed more of the file than that.
+    ///
+    /// Source: `io_uring_enter(2)` IORING_OP_ASYNC_CANCEL; Linux AIO stops nothing that has begun.
+    @discardableResult
+    public mutating func cancel(_ ticket: IOTicket) -> IOCancellation {
+        unsafe core.pointee.cancel(ticket)
+    }
+
+    /// Asks for every event of a descriptor to be stopped. Does not wait: run the loop.
+    ///
+    /// - Returns: How many events there were.
+    @discardableResult
+    public mutating func cancelAll(_ descriptor: IODescriptor) -> Int {
+        unsafe core.pointee.cancelAll(of: descriptor.rawValue)
+    }
+
+    /// The same for a plain descriptor.
+    @discardableResult
+    public mutating func cancelAll(_ descriptor: FileDescriptor) -> Int {
+        unsafe core.pointee.cancelAll(of: descriptor.rawValue)
+    }
+
+    /// Asks for every event in flight to be stopped.
+    ///
+    /// - Returns: How many events there were.
+    @discardableResult
+    public mutating func cancelAll() -> Int {
+        unsafe core.pointee.cancelAll(of: nil)
+    }
+
+    /// Gives up everything that the driver still has: each event comes back with the next
+    /// ``run(minimum:deadline:)`` or ``next()``, without its memory and `isSettled` false. Slots, memory
+    /// and descriptors stay charged until the kernel lets go of them.
+    public mutating func abandonAll() { unsafe core.pointee.abandonInFlight() }
+
+    /// Events that were given up and whose requests have not settled yet.
+    public var unsettled: Int { unsafe core.pointee.abandonedCount }
+
+    /// What became of abandoned events since the last call.
+    public mutating func takeSettlements() -> [IOSettlement] {
+        unsafe core.pointee.takeSettlements()
+    }
+}
+
+extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
+    @usableFromInline
+    mutating func takeSettlements() -> [IOSettlement] {
+        if settlements.isEmpty { return [] }
+        let taken = settlements
+        settlements = []
+        return taken
+    }
+}
