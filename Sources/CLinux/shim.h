@@ -1,4 +1,5 @@
-// What the Glibc module of Swift leaves out: statx, fallocate, RWF flags, O_DIRECT. Headers only.
+// What the Glibc module of Swift leaves out: statx, fallocate, RWF flags, O_DIRECT,
+// names and processors of threads. Headers only.
 // See CLibURing/shim.h for why __USE_XOPEN is hidden while <sys/select.h> is read.
 #ifndef IOENGINE_CLINUX_H
 #define IOENGINE_CLINUX_H
@@ -10,6 +11,8 @@
 #include <sys/select.h>
 #define __USE_XOPEN 1
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>

@@ -25,7 +25,8 @@ struct BenchCommand: ParsableCommand {
     @Option(help: "The driver that is measured.")
     var driver: Driver = .uring
 
-    @Option(help: "How the engine is used: a loop on the job's own thread.")
+    @Option(
+        help: "How the engine is used: a loop on the job's own thread, or a context with its own.")
     var mode: BenchPlan.Mode = .loop
 
     @Option(help: "The order and kind of the IOs. randrw is half and half.")
@@ -39,6 +40,13 @@ struct BenchCommand: ParsableCommand {
 
     @Option(help: "Threads, each with a driver of its own.")
     var numjobs = 1
+
+    @Option(
+        help: "For contexts: threads that submit, of each job; 0: callbacks submit again.")
+    var submitters = 0
+
+    @Option(help: "For contexts: threads that run the callbacks; 0: the context's own.")
+    var workers = 0
 
     @Option(help: "Bytes of the file that take part.", transform: byteCount)
     var size = 1 << 30
@@ -102,6 +110,8 @@ struct BenchCommand: ParsableCommand {
         plan.blockSize = bs
         plan.depth = iodepth
         plan.jobs = numjobs
+        plan.submitters = submitters
+        plan.workers = workers
         plan.size = size
         plan.runtimeSeconds = runtime
         plan.path = path

@@ -10,10 +10,11 @@ public enum BenchJob {
     /// Sets up, waits for the others, measures, waits again, then checks and tidies up.
     @inlinable
     public static func run<D: IODriver & ~Copyable>(
-        _ order: JobOrder, _ makeDriver: @Sendable (Int) throws(IOError) -> D
+        _ order: JobOrder, _ makeDriver: @escaping @Sendable (Int) throws(IOError) -> D
     ) -> JobResult {
         do throws(IOError) {
-            return try runOrThrow(order, makeDriver)
+            return order.plan.mode == .context
+                ? try runContext(order, makeDriver) : try runOrThrow(order, makeDriver)
         } catch {
             // Nothing throws after the gate, so this job has not passed it yet.
             var result = JobResult()

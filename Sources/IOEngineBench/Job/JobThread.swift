@@ -3,6 +3,7 @@ internal import Glibc
 
 /// A bare thread for one job: drivers die with the thread that made them, so it is one of our own,
 /// and signals go to the main thread. Join it exactly once.
+@usableFromInline
 struct JobThread {
     private let handle: pthread_t
 
@@ -37,6 +38,7 @@ struct JobThread {
     }
 
     /// Waits for its end.
+    @usableFromInline
     func join() { pthread_join(handle, nil) }
 }
 

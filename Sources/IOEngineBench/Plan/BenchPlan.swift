@@ -20,6 +20,8 @@ public struct BenchPlan: Equatable, Sendable {
     public enum Mode: String, CaseIterable, Sendable {
         /// A closed loop on one `IOLoop` a job.
         case loop
+        /// An `IOContext` a job, with a thread of its own.
+        case context
     }
 
     public var mode: Mode = .loop
@@ -33,6 +35,10 @@ public struct BenchPlan: Equatable, Sendable {
     /// Bytes of the file that take part.
     public var size = 1 << 30
     public var runtimeSeconds: Double = 3
+    /// For contexts: threads that submit, of each job; 0: callbacks submit again.
+    public var submitters = 0
+    /// For contexts: threads that run the callbacks; 0: they run inline.
+    public var workers = 0
     /// Nil: a temporary file in the current directory, which is gone afterwards.
     public var path: String?
     /// Past the page cache. Nil: for a temporary file if its file system can, else not.
@@ -95,6 +101,7 @@ extension BenchPlan {
                 "A runtime of \(runtimeSeconds) seconds is out of range; "
                     + "give --runtime a number of seconds above 0.")
         }
+        try validateContext()
         try validateSize()
         if verify, blockSize % BlockPattern.sectorSize != 0 {
             throw BenchError(
@@ -104,6 +111,26 @@ extension BenchPlan {
         if fileState == .partlyWritten || fileState == .device {
             throw BenchError(
                 "A file is prepared as unwritten or written; give --file-state one of them.")
+        }
+    }
+
+    /// The most threads around a context that make sense to measure.
+    static let largestHelpers = 1024
+
+    private func validateContext() throws(BenchError) {
+        let helpers = 0...Self.largestHelpers
+        guard helpers.contains(submitters), helpers.contains(workers) else {
+            throw BenchError(
+                "Submitters and workers are threads; give --submitters and --workers "
+                    + "0 to \(Self.largestHelpers).")
+        }
+        guard mode != .context || !verify else {
+            throw BenchError("Blocks are verified in loops; give --verify with --mode loop.")
+        }
+        guard mode == .context || (submitters == 0 && workers == 0) else {
+            throw BenchError(
+                "A loop has no threads around it; give --submitters and --workers "
+                    + "with --mode context.")
         }
     }
 

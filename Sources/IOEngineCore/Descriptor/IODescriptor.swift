@@ -22,6 +22,12 @@ public final class IODescriptor: Sendable {
 
     @inlinable static var closing: UInt64 { 1 << 63 }
     private static let closed: UInt64 = 1 << 62
+    /// `close(2)` has returned.
+    private static let gone: UInt64 = 1 << 61
+    /// Not counts of loops.
+    private static let flags: UInt64 = closing | closed | gone
+    /// For those who wait for any descriptor to be closed.
+    private static let closings = WaitingRoom()
     private static let identities = Atomic<UInt64>(1)
 
     /// Takes over an open descriptor; it is closed with this object. Throws EBADF for a number that is
@@ -70,7 +76,7 @@ public final class IODescriptor: Sendable {
                 operation: .close, descriptor: rawValue, errno: .badFileDescriptor,
                 advice: "the descriptor was closed before; close it once")
         }
-        if before & ~(Self.closing | Self.closed) != 0 { return false }
+        if before & ~Self.flags != 0 { return false }
         if finishClosing() < 0 {
             throw IOError(operation: .close, descriptor: rawValue, errno: Errno(rawValue: errno))
         }
@@ -80,7 +86,19 @@ public final class IODescriptor: Sendable {
     /// Calls `close(2)` once, whoever comes first.
     private func finishClosing() -> Int32 {
         let before = state.bitwiseOr(Self.closed, ordering: .acquiringAndReleasing).oldValue
-        return before & Self.closed == 0 ? Glibc.close(rawValue) : 0
+        let answer = before & Self.closed == 0 ? Glibc.close(rawValue) : 0
+        state.bitwiseOr(Self.gone, ordering: .releasing)
+        Self.closings.notify()
+        return answer
+    }
+
+    /// Waits until the file is closed, after somebody called ``close()``: until every event of it, on any
+    /// loop, has settled. Not on a thread of the engine's: it would wait for itself.
+    public func waitUntilClosed() {
+        precondition(
+            !EngineThread.isCurrentOurs,
+            "a loop's or worker's thread cannot wait for its own events")
+        _ = Self.closings.wait { state.load(ordering: .acquiring) & Self.gone != 0 }
     }
 
     /// A loop has its first event in flight. False: it is closed.
@@ -100,7 +118,7 @@ public final class IODescriptor: Sendable {
     @usableFromInline
     func release() {
         let after = state.subtract(1, ordering: .acquiringAndReleasing).newValue
-        if after & Self.closing != 0, after & ~(Self.closing | Self.closed) == 0 {
+        if after & Self.closing != 0, after & ~Self.flags == 0 {
             _ = finishClosing()
         }
     }

@@ -34,6 +34,7 @@ enum ErrnoTable {
         case .diskQuotaExceeded: "EDQUOT"
         case .canceled: "ECANCELED"
         case .timedOut: "ETIMEDOUT"
+        case .deadlock: "EDEADLK"
         default: "errno \(errno.rawValue)"
         }
     }

@@ -49,6 +49,18 @@ struct EngineLife {
     }
 }
 
+/// A mark that ends with its owner.
+@safe @usableFromInline
+final class OwnedLife: @unchecked Sendable {
+    // Unchecked: only read, except in a forked child, which has one thread.
+    private let mark: UnsafeMutablePointer<EngineLife>
+
+    init() { unsafe mark = EngineLife.begin() }
+    deinit { unsafe EngineLife.end(mark) }
+
+    var isForked: Bool { unsafe mark.pointee.isForked }
+}
+
 /// All marks of the process. The lock is held across a fork, so that the child finds the list whole.
 @safe
 private final class ForkRegistry: @unchecked Sendable {

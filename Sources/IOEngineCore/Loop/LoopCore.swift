@@ -169,6 +169,12 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
 @usableFromInline
 enum ThreadIdentity {
     @usableFromInline static var current: UInt { UInt(pthread_self()) }
+
+    /// Processors that are online.
+    @usableFromInline static var processors: Int { sysconf(Int32(_SC_NPROCESSORS_ONLN)) }
+
+    /// Lets another thread run.
+    @usableFromInline static func yield() { _ = sched_yield() }
 }
 
 enum ProcessLimits {

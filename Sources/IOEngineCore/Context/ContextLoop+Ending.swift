@@ -1,0 +1,129 @@
+internal import DequeModule
+internal import Synchronization
+
+extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
+    /// What cancellations get after the deadline of a shutdown, before the rest is given up: 100 ms.
+    static var grace: Int64 { 100_000_000 }
+
+    /// Nothing new is taken from here on: the queue was closed before this was asked for.
+    mutating func beginEnding(_ deadline: Int64) {
+        isEnding = true
+        unsafe core.pointee.isClosed = true
+        if endStage == .finishing { endDeadline = min(endDeadline, deadline) }
+    }
+
+    /// A driver that fails three times in a row, each after having tried for a while, is dead: what it has
+    /// is given up for ever, and nothing more is taken.
+    @usableFromInline
+    mutating func noteFailure() {
+        failures += 1
+        guard failures == 3 else { return }
+        _ = shared.queue.close()
+        shared.producers.wakeAll()
+        beginEnding(.min)
+        isDriverDead = true
+    }
+
+    /// Finishes, then cancels, then gives up. False: all has settled, the loop may go.
+    static func goOnEnding(_ me: UnsafeMutablePointer<Self>) -> Bool {
+        // What layers hold back, and what becomes free to begin.
+        unsafe me.pointee.core.pointee.needsHaste = true
+        let now = unsafe me.pointee.core.pointee.coarseNow
+        if unsafe me.pointee.isDriverDead {
+            _ = unsafe cancelAll(nil, me)
+            unsafe me.pointee.core.pointee.abandonAll()
+        } else if unsafe me.pointee.endDeadline <= now {
+            switch unsafe me.pointee.endStage {
+            case .finishing:
+                unsafe me.pointee.endStage = .cancelling
+                unsafe me.pointee.endDeadline = now + grace
+                _ = unsafe cancelAll(nil, me)
+            case .cancelling:
+                unsafe me.pointee.endStage = .abandoning
+                _ = unsafe cancelAll(nil, me)
+                unsafe me.pointee.core.pointee.abandonInFlight()
+            case .abandoning: break
+            }
+        }
+        if unsafe me.pointee.endStage == .abandoning {
+            // What an event given up was holding back has begun meanwhile, or never will.
+            _ = unsafe cancelAll(nil, me)
+            unsafe me.pointee.core.pointee.abandonInFlight()
+        }
+        guard unsafe me.pointee.hasCalledAll() else { return true }
+        unsafe me.pointee.sayAllCalled()
+        return unsafe me.pointee.core.pointee.occupied > 0
+    }
+
+    /// Whether every accepted event's callback has returned.
+    private mutating func hasCalledAll() -> Bool {
+        // The order matters: a callback on a worker that has returned has submitted before it did.
+        let returned = shared.returned(0) &+ shared.returned(1)
+        guard returned == handedEven &+ handedOdd else { return false }
+        takeReturns()
+        return unsafe parked.isEmpty && shared.queue.end == shared.queue.head
+            && core.pointee.inFlight == 0
+    }
+
+    private mutating func sayAllCalled() {
+        guard !shared.allCalled.load(ordering: .relaxed) else { return }
+        shared.unsettled.store(unsafe core.pointee.abandonedCount, ordering: .relaxed)
+        shared.allCalled.store(true, ordering: .releasing)
+        shared.ending.notify()
+    }
+
+    /// The last thing on the loop's thread: nobody can reach the loop any more when this returns.
+    @usableFromInline
+    static func end(_ me: UnsafeMutablePointer<Self>) {
+        let shared = unsafe me.pointee.shared
+        let workers = unsafe me.pointee.workers
+        let (letters, jobs) = shared.mail.withLock { mail in
+            mail.isClosed = true
+            defer {
+                mail.letters = []
+                mail.jobs = []
+            }
+            return (mail.letters, mail.jobs)
+        }
+        // Those who still wait for an answer: everything has ended.
+        for letter in letters { unsafe answer(letter, me) }
+        for job in unsafe me.pointee.jobs + jobs { StrayJobs.run(job) }
+        for request in unsafe me.pointee.fenced { answer(request.action) }
+        unsafe me.pointee.draining?.reply.give(true)
+        unsafe reportSettled(me)
+        if let workers { workers.pool.remove(shared) }
+        // A thread made later may have this one's identity.
+        shared.thread.store(0, ordering: .relaxed)
+        unsafe shared.loopSide = nil
+        // On this thread: a ring belongs to its maker.
+        unsafe me.deinitialize(count: 1)
+        unsafe me.deallocate()
+        shared.isGone.store(true, ordering: .releasing)
+        shared.ending.notify()
+    }
+
+    private static func answer(_ letter: ContextLetter, _ me: UnsafeMutablePointer<Self>) {
+        switch letter {
+        case .cancel(_, let reply): reply?.give(.unknown)
+        case .cancelAll(_, let reply): reply?.give(0)
+        case .drain(_, let reply): reply.give(true)
+        case .close(let descriptor, _, let reply): answer(.close(descriptor, reply))
+        case .snapshot(let reply): reply.give(unsafe me.pointee.snapshot())
+        case .registerPool(_, let reply), .registerDescriptor(_, let reply):
+            reply.give(.unavailable(errno: Errnos.canceled))
+        case .shutDown: break
+        }
+    }
+
+    private static func answer(_ action: FencedRequest.Action) {
+        switch action {
+        case .drain(let reply): reply.give(true)
+        case .close(let descriptor, let reply): reply.give((try? descriptor.close()) != nil)
+        }
+    }
+}
+
+/// Jobs whose loop has ended run on the global pool: they must run somewhere.
+enum StrayJobs {
+    static func run(_ job: UnownedJob) { globalConcurrentExecutor.enqueue(ExecutorJob(job)) }
+}

@@ -1,0 +1,236 @@
+internal import DequeModule
+internal import Synchronization
+
+/// A request that waits until everything accepted before it has reached the loop.
+@usableFromInline
+struct FencedRequest: Sendable {
+    @usableFromInline
+    enum Action: Sendable {
+        case drain(Reply<Bool>)
+        case close(IODescriptor, Reply<Bool>)
+    }
+
+    /// Everything below this place in the queue, and parked before this sequence, comes first.
+    @usableFromInline let position: Int
+    @usableFromInline let sequence: UInt64
+    @usableFromInline let action: Action
+}
+
+/// A drain that waits for what was in flight when it began.
+@usableFromInline
+struct DrainRequest: Sendable {
+    @usableFromInline let reply: Reply<Bool>
+    /// Whose callbacks must all have returned.
+    @usableFromInline let phase: Int
+}
+
+extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
+    /// Does what was asked for by letter, and takes jobs over.
+    @usableFromInline
+    static func readMail(_ me: UnsafeMutablePointer<Self>) {
+        let shared = unsafe me.pointee.shared
+        // Before the letters are taken, so that one that comes meanwhile is announced again. Pairs with
+        // the store in `announce`, which follows the letter.
+        shared.hasMail.store(false, ordering: .relaxed)
+        ThreadFence.full()
+        let (letters, jobs) = shared.mail.withLock { mail in
+            defer {
+                mail.letters.removeAll(keepingCapacity: true)
+                mail.jobs.removeAll(keepingCapacity: true)
+            }
+            return (mail.letters, mail.jobs)
+        }
+        unsafe me.pointee.jobs.append(contentsOf: jobs)
+        unsafe me.pointee.takeReturns()
+        for letter in letters { unsafe read(letter, me) }
+    }
+
+    private static func read(_ letter: ContextLetter, _ me: UnsafeMutablePointer<Self>) {
+        switch letter {
+        case .cancel(let ticket, let reply):
+            let answer = unsafe cancel(ticket, me)
+            reply?.give(answer)
+        case .cancelAll(let descriptor, let reply):
+            let count = unsafe cancelAll(descriptor, me)
+            reply?.give(count)
+        case .drain(let fence, let reply):
+            unsafe me.pointee.fence(fence, .drain(reply))
+        case .close(let descriptor, let fence, let reply):
+            unsafe me.pointee.fence(fence, .close(descriptor, reply))
+        case .snapshot(let reply):
+            reply.give(unsafe me.pointee.snapshot())
+        case .registerPool(let pool, let reply):
+            reply.give(unsafe me.pointee.core.pointee.register(pool))
+        case .registerDescriptor(let descriptor, let reply):
+            reply.give(
+                unsafe me.pointee.core.pointee.register(descriptor.rawValue, descriptor))
+        case .shutDown(let deadline):
+            unsafe me.pointee.beginEnding(deadline)
+        }
+    }
+
+    private mutating func fence(_ position: Int, _ action: FencedRequest.Action) {
+        fenced.append(
+            FencedRequest(
+                position: position,
+                sequence: shared.parkedSequence.load(ordering: .relaxed), action: action))
+    }
+
+    // MARK: Cancelling
+
+    @usableFromInline
+    static func cancel(
+        _ ticket: IOTicket, _ me: UnsafeMutablePointer<Self>
+    ) -> IOCancellation {
+        if !ticket.isOfSlot, unsafe stopInBacklog(me, ticket, .cancelled) { return .cancelled }
+        return unsafe me.pointee.core.pointee.cancel(ticket)
+    }
+
+    @usableFromInline
+    static func cancelAll(_ descriptor: Int32?, _ me: UnsafeMutablePointer<Self>) -> Int {
+        let inFlight = unsafe me.pointee.core.pointee.cancelAll(of: descriptor)
+        let waiting = unsafe stopInBacklog(me, .cancelled) { queued in
+            descriptor == nil || queued.event.descriptor == descriptor
+        }
+        return inFlight + waiting
+    }
+
+    // MARK: Settlement
+
+    /// Tells what became of requests that had been given up.
+    @usableFromInline
+    static func reportSettled(_ me: UnsafeMutablePointer<Self>) {
+        let settlements = unsafe me.pointee.core.pointee.takeSettlements()
+        guard let onSettled = unsafe me.pointee.onSettled else { return }
+        for settlement in settlements { onSettled(settlement) }
+    }
+
+    // MARK: Attention
+
+    /// Whether there is more to do than moving events.
+    @inlinable
+    var needsAttention: Bool {
+        isEnding || !fenced.isEmpty || draining != nil || isOutOfRoom || backlogDeadline != .max
+    }
+
+    /// Everything that happens seldom. False: all has ended.
+    @usableFromInline
+    static func attend(_ me: UnsafeMutablePointer<Self>) -> Bool {
+        unsafe watchBacklog(me)
+        unsafe me.pointee.passFences()
+        unsafe me.pointee.finishDrain()
+        return unsafe !me.pointee.isEnding || goOnEnding(me)
+    }
+
+    /// Stops what has passed its deadline without having got a slot.
+    private static func watchBacklog(_ me: UnsafeMutablePointer<Self>) {
+        unsafe me.pointee.scanQueue()
+        let now = unsafe me.pointee.core.pointee.coarseNow
+        guard unsafe me.pointee.backlogDeadline <= now else { return }
+        _ = unsafe stopInBacklog(me, .deadline) {
+            $0.limits.deadlineNanoseconds <= now && $0.stop == .none
+        }
+        unsafe me.pointee.backlogDeadline = .max
+        unsafe me.pointee.scanned = me.pointee.shared.queue.head
+        unsafe me.pointee.scanQueue()
+        for i in 0..<(unsafe me.pointee.parked.count) {
+            let deadline = unsafe me.pointee.parked[i].queued.limits.deadlineNanoseconds
+            if unsafe deadline < me.pointee.backlogDeadline {
+                unsafe me.pointee.backlogDeadline = deadline
+            }
+        }
+    }
+
+    /// Notes the deadlines of what came into the queue since the last look; each is looked at once.
+    private mutating func scanQueue() {
+        let queue = shared.queue.end
+        scanned = max(scanned, shared.queue.head)
+        while scanned < queue {
+            guard let element = unsafe shared.queue.element(at: scanned) else {
+                // Taken out of the middle, or not filled yet: then it is looked at next time.
+                if shared.queue.isFilled(scanned) {
+                    scanned += 1
+                    continue
+                }
+                return
+            }
+            if unsafe element.pointee.stop == .none {
+                backlogDeadline = min(
+                    backlogDeadline, unsafe element.pointee.limits.deadlineNanoseconds)
+            }
+            scanned += 1
+        }
+    }
+
+    /// Begins what waited for the backlog.
+    private mutating func passFences() {
+        while let first = fenced.first, first.position <= shared.queue.head,
+            parked.isEmpty || parked[0].sequence > first.sequence
+        {
+            switch first.action {
+            case .close(let descriptor, let reply):
+                // Closed before by somebody else: they are told.
+                let isOurs = (try? descriptor.close()) != nil
+                reply.give(isOurs)
+            case .drain(let reply):
+                if draining != nil { return }
+                beginDrain(reply)
+            }
+            fenced.removeFirst()
+        }
+    }
+
+    /// From now on it is counted what the drain waits for.
+    private mutating func beginDrain(_ reply: Reply<Bool>) {
+        unsafe core.pointee.countForDrain()
+        draining = DrainRequest(reply: reply, phase: phase)
+        phase = 1 - phase
+        unsafe core.pointee.needsHaste = true
+    }
+
+    private mutating func finishDrain() {
+        guard let request = draining else { return }
+        guard unsafe core.pointee.drainRemaining == 0 && core.pointee.huskCount == 0 else {
+            // Continuations and what was held goes down later.
+            unsafe core.pointee.needsHaste = true
+            return
+        }
+        let handed = request.phase == 0 ? handedEven : handedOdd
+        guard shared.returned(request.phase) == handed else { return }
+        draining = nil
+        request.reply.give(true)
+        passFences()
+    }
+}
+
+extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
+    /// Marks everything that has a slot; `drainRemaining` counts it down.
+    @usableFromInline
+    mutating func countForDrain() {
+        drainRemaining = 0
+        for number in 0..<UInt32(depth)
+        where unsafe slots.slot(number).pointee.machine.state != .vacant {
+            unsafe policies[Int(number)].countsForDrain = true
+            unsafe slots.event(number).pointee.status.insert(.hasPolicy)
+            drainRemaining += 1
+        }
+    }
+
+    @inlinable @inline(__always)
+    func hasBytesIfBounded(for event: borrowing IOEvent<Callback>) -> Bool {
+        maximumBytes == .max || hasBytes(for: event)
+    }
+
+    /// Accepts an event that begins after another, if there is one. There is room.
+    @usableFromInline
+    mutating func accept(
+        _ event: consuming IOEvent<Callback>, after previous: UInt32?
+    ) -> UInt32 {
+        freeCount &-= 1
+        let number = unsafe free[freeCount]
+        unsafe slots.event(number).initialize(to: event)
+        _ = enrol(number, hold: previous == nil ? [] : .chain)
+        if let previous { linkChain(previous, number) }
+        return number
+    }
+}

@@ -1,0 +1,258 @@
+public import DequeModule
+public import Synchronization
+
+/// A context's side on its loop's thread: an ``IOLoop`` and all that feeds it.
+///
+/// Lives at an address that stays, and is only touched through it on that thread. Callbacks come back in
+/// through the same address, so no method that calls them holds an access to it: those are static and
+/// take the pointer.
+///
+/// Order: what was accepted and has no slot yet, the *backlog*, lies in the queue or, if a callback
+/// submitted it meanwhile, is parked. It is admitted in the order of acceptance, and nothing new
+/// overtakes it. So producers and resubmissions take turns, and syncs keep their place.
+@safe @frozen @usableFromInline
+struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>: ~Copyable {
+    @usableFromInline typealias Core = LoopCore<Callback, Driver>
+
+    @usableFromInline var loop: IOLoop<Callback, Driver>
+    @usableFromInline let core: UnsafeMutablePointer<Core>
+    @usableFromInline let shared: ContextShared<Callback>
+    @usableFromInline let workers: IOWorkers?
+    @usableFromInline let onSettled: (@Sendable (IOSettlement) -> Void)?
+
+    /// Grows with callbacks that submit again while others wait, each of which had its place before.
+    @usableFromInline var parked = UniqueDeque<ParkedEvent<Callback>>()
+    /// The head of the queue before which everything that workers submitted was parked.
+    @usableFromInline var returnsTakenFor = -1
+    /// The callback that runs may submit once although there is no room.
+    @usableFromInline var hasRight = false
+
+    /// Events handed to the workers, by phase, and which phase it is.
+    @usableFromInline var handedEven = 0
+    @usableFromInline var handedOdd = 0
+    @usableFromInline var phase = 0
+    @usableFromInline let deliveryRoom: Int
+    /// Slots that callbacks on workers had given back, and callbacks that had returned, when this cycle
+    /// began.
+    @usableFromInline var slotsSeen = 0
+    @usableFromInline var returnsSeen = 0
+
+    @usableFromInline var jobs: [UnownedJob] = []
+    /// Whose executor the loop is; nil after the context object has ended.
+    @usableFromInline var executor: UnownedTaskExecutor?
+
+    /// What waits for the backlog to pass a point.
+    @usableFromInline var fenced: [FencedRequest] = []
+    @usableFromInline var draining: DrainRequest?
+    /// The earliest deadline in the backlog, and how far the queue was looked at.
+    @usableFromInline var backlogDeadline = Int64.max
+    @usableFromInline var scanned = 0
+    /// The backlog waits for slots or bytes, not for a producer.
+    @usableFromInline var isOutOfRoom = false
+
+    @usableFromInline var isEnding = false
+    /// When to give up what is left; `.max`: never.
+    @usableFromInline var endDeadline = Int64.max
+    @usableFromInline var endStage = EndStage.finishing
+    @usableFromInline var spin: IdleSpin
+    /// When the loop went to sleep with nothing in flight; `.min`: it did not.
+    @usableFromInline var sleptSince = Int64.min
+    /// Failures of the driver in a row.
+    @usableFromInline var failures = 0
+    @usableFromInline var isDriverDead = false
+
+    @usableFromInline
+    enum EndStage: Sendable {
+        case finishing, cancelling, abandoning
+    }
+
+    @inlinable
+    init(
+        loop: consuming IOLoop<Callback, Driver>, shared: ContextShared<Callback>,
+        workers: IOWorkers?, deliveryRoom: Int, spin: IdleSpin,
+        onSettled: (@Sendable (IOSettlement) -> Void)?
+    ) {
+        unsafe core = loop.core
+        self.loop = loop
+        self.shared = shared
+        self.workers = workers
+        self.deliveryRoom = deliveryRoom
+        self.onSettled = onSettled
+        self.spin = spin
+    }
+
+    // MARK: The cycle
+
+    /// The life of the loop's thread.
+    @inlinable
+    static func run(_ me: UnsafeMutablePointer<Self>) {
+        while unsafe cycle(me) {}
+    }
+
+    /// Once around: callbacks, mail, jobs, backlog, kernel. False: everything has ended.
+    @inlinable
+    static func cycle(_ me: UnsafeMutablePointer<Self>) -> Bool {
+        unsafe me.pointee.readClock()
+        unsafe runCallbacks(me)
+        if unsafe me.pointee.core.pointee.settlements.isEmpty == false { unsafe reportSettled(me) }
+        if unsafe me.pointee.shared.hasMail.load(ordering: .acquiring) { unsafe readMail(me) }
+        if unsafe !me.pointee.jobs.isEmpty { unsafe runJobs(me) }
+        unsafe me.pointee.admit()
+        if unsafe me.pointee.needsAttention, unsafe !attend(me) { return false }
+        unsafe me.pointee.handDownAndWait()
+        return true
+    }
+
+    /// One look at the clock for everything that happens until the next.
+    @inlinable
+    mutating func readClock() {
+        let now = unsafe core.pointee.driver.now().nanoseconds
+        unsafe core.pointee.coarseNow = now
+        shared.lastCycle.store(now, ordering: .relaxed)
+        if sleptSince != .min {
+            spin.noteSleep(now &- sleptSince)
+            sleptSince = .min
+        }
+        shared.lastInFlight.store(unsafe core.pointee.inFlight, ordering: .relaxed)
+        shared.lastHead.store(shared.queue.head, ordering: .relaxed)
+        if workers != nil { readWorkers() }
+    }
+
+    /// Calls back what is finished, or hands it to the workers.
+    @inlinable
+    static func runCallbacks(_ me: UnsafeMutablePointer<Self>) {
+        let core = unsafe me.pointee.core
+        let submitter = unsafe IOSubmitter<Callback>(target: UnsafeMutableRawPointer(me)) {
+            target, event, limits in
+            unsafe target.assumingMemoryBound(to: ContextLoop<Callback, Driver>.self).pointee
+                .submit(event, limits)
+        }
+        let isInline = unsafe me.pointee.workers == nil
+        let isTimed = unsafe core.pointee.latencies != nil
+        // Callbacks that submit what is finished at once must not keep the others waiting.
+        var left = unsafe 2 &* core.pointee.depth
+        while left > 0 {
+            let counts = unsafe core.pointee.drainRemaining
+            guard let event = unsafe core.pointee.next() else { break }
+            left &-= 1
+            if isInline {
+                unsafe me.pointee.hasRight = true
+                if isTimed {
+                    let start = unsafe core.pointee.driver.now()
+                    event.complete(submitter)
+                    unsafe core.pointee.noteCallback(since: start)
+                } else {
+                    event.complete(submitter)
+                }
+            } else {
+                unsafe me.pointee.deliver(event, counts: counts != core.pointee.drainRemaining)
+            }
+            if unsafe me.pointee.hasBacklog { unsafe me.pointee.admit() }
+        }
+        unsafe me.pointee.hasRight = false
+    }
+
+    /// Puts a finished event where the workers find it.
+    ///
+    /// - Parameter counts: A drain waits for its callback: it belongs to the phase that the drain ended.
+    @inlinable
+    mutating func deliver(_ event: consuming IOEvent<Callback>, counts: Bool) {
+        let phase = counts ? 1 - self.phase : self.phase
+        if phase == 0 { handedEven &+= 1 } else { handedOdd &+= 1 }
+        shared.deliveries.push(DeliveredEvent(event, phase: phase))
+        workers?.pool.post()
+    }
+
+    /// One look at what the workers have done.
+    @inlinable
+    mutating func readWorkers() {
+        returnsSeen = shared.returned(0) &+ shared.returned(1)
+        slotsSeen = shared.slotsReturned.load(ordering: .acquiring)
+    }
+
+    /// Slots that belong to callbacks on workers, as far as is known.
+    @inlinable var atWorkers: Int { handedEven &+ handedOdd &- slotsSeen }
+
+    /// Jobs of Swift's concurrency that run on this loop. Those that they start run in the next cycle.
+    @usableFromInline
+    static func runJobs(_ me: UnsafeMutablePointer<Self>) {
+        var jobs: [UnownedJob] = []
+        unsafe swap(&jobs, &me.pointee.jobs)
+        let shared = unsafe me.pointee.shared
+        if shared.isAbandonedByOwner.load(ordering: .acquiring) {
+            unsafe me.pointee.executor = nil
+        } else if unsafe me.pointee.executor == nil, shared.hasExecutor.load(ordering: .acquiring) {
+            unsafe me.pointee.executor = unsafe shared.executor
+        }
+        for job in jobs {
+            if let executor = unsafe me.pointee.executor {
+                unsafe job.runSynchronously(on: executor)
+            } else {
+                StrayJobs.run(job)
+            }
+        }
+        jobs.removeAll(keepingCapacity: true)
+        // The memory is used again, unless jobs came meanwhile.
+        if unsafe me.pointee.jobs.isEmpty { unsafe swap(&jobs, &me.pointee.jobs) }
+    }
+
+    // MARK: Sleeping
+
+    /// Submits and, if there is nothing left to do, sleeps until something comes.
+    @inlinable
+    mutating func handDownAndWait() {
+        let isQuiet =
+            unsafe core.pointee.atDriver == 0 && core.pointee.available == 0
+            && core.pointee.waiting.isEmpty && jobs.isEmpty && !isOutOfRoom
+        if isQuiet, spin.isWorthIt, !isEnding, spinForWork() { return }
+        if workers != nil { shared.needsReturns.store(waitsForReturns, ordering: .relaxed) }
+        shared.isSleeping.store(true, ordering: .relaxed)
+        // Pairs with the fence in `wake`: what was brought before is seen below.
+        ThreadFence.full()
+        if shared.producers.waiting.load(ordering: .relaxed) > 0 { letProducersIn() }
+        let mayBlock = isIdle
+        if mayBlock, isQuiet { sleptSince = unsafe core.pointee.coarseNow }
+        let deadline = min(backlogDeadline, endStage == .abandoning ? .max : endDeadline)
+        let outcome = unsafe core.pointee.waitForAnything(
+            mayBlock, deadline: deadline == .max ? nil : IOInstant(nanoseconds: deadline))
+        shared.isSleeping.store(false, ordering: .relaxed)
+        if case .failed = outcome { noteFailure() } else { failures = 0 }
+    }
+
+    /// Nothing to do until somebody wakes the loop.
+    @inlinable
+    var isIdle: Bool {
+        if !jobs.isEmpty || shared.hasMail.load(ordering: .acquiring) { return false }
+        if workers != nil, waitsForReturns,
+            shared.returned(0) &+ shared.returned(1) != returnsSeen
+                || shared.slotsReturned.load(ordering: .relaxed) != slotsSeen
+        {
+            return false
+        }
+        return isOutOfRoom || !shared.queue.isReady()
+    }
+
+    /// What waits for callbacks on workers to return must hear of it.
+    @inlinable
+    var waitsForReturns: Bool { isOutOfRoom || isEnding || draining != nil }
+
+    /// Looks at queue and mail for a short while: a wake-up costs the producer a system call and both
+    /// tens of microseconds. True: something came.
+    @usableFromInline
+    mutating func spinForWork() -> Bool {
+        let start = IOInstant.monotonic()
+        while true {
+            for _ in 0..<64 {
+                if shared.queue.isReady() || shared.hasMail.load(ordering: .relaxed) {
+                    spin.succeeded()
+                    return true
+                }
+                ThreadFence.relax()
+            }
+            if IOInstant.monotonic().nanoseconds(since: start) >= spin.budget {
+                spin.failed()
+                return false
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+public import SystemPackage
+
+extension IOContext where Callback: ~Copyable, Driver: ~Copyable {
+    // MARK: Cancelling
+
+    /// Asks for an event to be stopped. Its callback still runs, once it has settled: with ECANCELED, or
+    /// with success where it was too late. What it moved until then is in `transferred`; a cancelled
+    /// write may have changed more of the file than that.
+    ///
+    /// Waits for the loop's answer, as long as its callbacks take; so hold no lock that a callback takes.
+    /// On another thread of the engine's it does not wait and answers `requested`, whatever becomes of
+    /// it. An event whose callback runs, or has run, is `unknown`.
+    @discardableResult
+    public func cancel(_ ticket: IOTicket) -> IOCancellation {
+        if shared.isOnLoop, let side = unsafe shared.loopSide {
+            return unsafe ContextLoop<Callback, Driver>.cancel(
+                ticket, side.assumingMemoryBound(to: ContextLoop<Callback, Driver>.self))
+        }
+        if shared.isForked { return .unknown }
+        if EngineThread.isCurrentOurs {
+            return shared.send(.cancel(ticket, nil)) ? .requested : .unknown
+        }
+        let reply = Reply<IOCancellation>()
+        guard shared.send(.cancel(ticket, reply)) else { return .unknown }
+        return reply.wait() ?? .unknown
+    }
+
+    /// Asks for every event of a descriptor to be stopped, also those that have no slot yet.
+    ///
+    /// Waits for the loop to have asked, not for the events to settle: for that, ``drain()`` or
+    /// ``close(_:)``. On another thread of the engine's it does not wait.
+    ///
+    /// - Returns: How many events there were; 0 where it did not wait.
+    @discardableResult
+    public func cancelAll(_ descriptor: IODescriptor) -> Int {
+        cancelAll(number: descriptor.rawValue)
+    }
+
+    /// The same for a plain descriptor.
+    @discardableResult
+    public func cancelAll(_ descriptor: FileDescriptor) -> Int {
+        cancelAll(number: descriptor.rawValue)
+    }
+
+    /// Asks for every event to be stopped.
+    @discardableResult
+    public func cancelAll() -> Int { cancelAll(number: nil) }
+
+    private func cancelAll(number: Int32?) -> Int {
+        if shared.isOnLoop, let side = unsafe shared.loopSide {
+            return unsafe ContextLoop<Callback, Driver>.cancelAll(
+                number, side.assumingMemoryBound(to: ContextLoop<Callback, Driver>.self))
+        }
+        if shared.isForked { return 0 }
+        if EngineThread.isCurrentOurs {
+            _ = shared.send(.cancelAll(number, nil))
+            return 0
+        }
+        let reply = Reply<Int>()
+        guard shared.send(.cancelAll(number, reply)) else { return 0 }
+        return reply.wait() ?? 0
+    }
+
+    // MARK: Waiting
+
+    /// Waits until everything accepted before has settled and its callback has returned. What is
+    /// submitted meanwhile is neither held up nor waited for.
+    ///
+    /// Throws EDEADLK on a thread of the engine's, which would wait for itself.
+    public func drain() throws(IOError) {
+        try refuseOnOurThreads("drain the context")
+        let reply = Reply<Bool>()
+        if !shared.isForked, shared.send(.drain(fence: shared.queue.end, reply)) {
+            _ = reply.wait()
+        }
+    }
+
+    /// Closes a descriptor when everything accepted before, here and on other loops, has settled, and
+    /// waits for that. Events submitted later are answered with EBADF.
+    ///
+    /// Throws EBADF when it was closed before, and EDEADLK on a thread of the engine's, which would wait
+    /// for itself: call ``IODescriptor/close()`` there, which does not wait.
+    public func close(_ descriptor: IODescriptor) throws(IOError) {
+        try refuseOnOurThreads("close a descriptor and wait")
+        let reply = Reply<Bool>()
+        let isOurs: Bool
+        if !shared.isForked, shared.send(.close(descriptor, fence: shared.queue.end, reply)) {
+            isOurs = reply.wait() ?? false
+        } else {
+            isOurs = (try? descriptor.close()) != nil
+        }
+        guard isOurs else {
+            throw IOError(
+                operation: .close, descriptor: descriptor.rawValue, errno: .badFileDescriptor,
+                advice: "the descriptor was closed before; close it once")
+        }
+        descriptor.waitUntilClosed()
+    }
+
+    private func refuseOnOurThreads(_ what: String) throws(IOError) {
+        guard shared.isOnLoop || EngineThread.isCurrentOurs else { return }
+        throw IOError(
+            operation: .close, errno: .deadlock,
+            advice: "a loop's or worker's thread cannot \(what): it would wait for itself; "
+                + "do it on another thread")
+    }
+
+    // MARK: Looking
+
+    /// What the context is doing. Waits for the loop's answer, but no longer than `patience`: a loop that
+    /// a callback keeps busy is told by `isResponsive`.
+    public func snapshot(patience: Duration = .milliseconds(100)) -> IOContextSnapshot {
+        if shared.isOnLoop, let side = unsafe shared.loopSide {
+            return unsafe side.assumingMemoryBound(to: ContextLoop<Callback, Driver>.self).pointee
+                .snapshot()
+        }
+        let reply = Reply<IOContextSnapshot>()
+        guard !shared.isForked, shared.send(.snapshot(reply)) else {
+            var snapshot = shared.outsideSnapshot()
+            snapshot.isResponsive = true
+            return snapshot
+        }
+        return reply.wait(until: .monotonic().advanced(by: patience)) ?? shared.outsideSnapshot()
+    }
+
+    // MARK: Registration
+
+    /// Registers a pool's memory with the driver; see ``IOLoop/register(_:)-(IOBufferPool)``. Waits for
+    /// the loop; EDEADLK on a thread of the engine's.
+    public func register(_ pool: IOBufferPool) -> IORegistration {
+        registerAndWait { .registerPool(pool, $0) }
+    }
+
+    /// Registers a descriptor with the driver; see ``IOLoop/register(_:)-(IODescriptor)``. Waits for the
+    /// loop; EDEADLK on a thread of the engine's.
+    public func register(_ descriptor: IODescriptor) -> IORegistration {
+        registerAndWait { .registerDescriptor(descriptor, $0) }
+    }
+
+    private func registerAndWait(
+        _ letter: (Reply<IORegistration>) -> ContextLetter
+    ) -> IORegistration {
+        if EngineThread.isCurrentOurs {
+            return .unavailable(errno: Errno.deadlock.rawValue)
+        }
+        let reply = Reply<IORegistration>()
+        guard !shared.isForked, shared.send(letter(reply)) else {
+            return .unavailable(errno: Errno.canceled.rawValue)
+        }
+        return reply.wait() ?? .unavailable(errno: Errno.canceled.rawValue)
+    }
+}
