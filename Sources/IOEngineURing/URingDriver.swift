@@ -95,4 +95,6 @@ public struct URingDriver: IODriver, ~Copyable {
     }
 
     public var waker: IOWaker { wakeUp.waker }
+
+    public func coarseNow() -> IOInstant { .coarseMonotonic() }
 }

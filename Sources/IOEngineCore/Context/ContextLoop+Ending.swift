@@ -28,7 +28,7 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
     static func goOnEnding(_ me: UnsafeMutablePointer<Self>) -> Bool {
         // What layers hold back, and what becomes free to begin.
         unsafe me.pointee.core.pointee.needsHaste = true
-        let now = unsafe me.pointee.core.pointee.coarseNow
+        let now = unsafe me.pointee.core.pointee.driver.now().nanoseconds
         if unsafe me.pointee.isDriverDead {
             _ = unsafe cancelAll(nil, me)
             unsafe me.pointee.core.pointee.abandonAll()

@@ -125,7 +125,8 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
     /// Stops what has passed its deadline without having got a slot.
     private static func watchBacklog(_ me: UnsafeMutablePointer<Self>) {
         unsafe me.pointee.scanQueue()
-        let now = unsafe me.pointee.core.pointee.coarseNow
+        guard unsafe me.pointee.backlogDeadline != .max else { return }
+        let now = unsafe me.pointee.core.pointee.driver.now().nanoseconds
         guard unsafe me.pointee.backlogDeadline <= now else { return }
         _ = unsafe stopInBacklog(me, .deadline) {
             $0.limits.deadlineNanoseconds <= now && $0.stop == .none

@@ -99,6 +99,7 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
         if unsafe !me.pointee.jobs.isEmpty { unsafe runJobs(me) }
         unsafe me.pointee.admit()
         if unsafe me.pointee.needsAttention, unsafe !attend(me) { return false }
+        unsafe me.pointee.core.pointee.endLingering()
         unsafe me.pointee.handDownAndWait()
         return true
     }
@@ -106,11 +107,11 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
     /// One look at the clock for everything that happens until the next.
     @inlinable
     mutating func readClock() {
-        let now = unsafe core.pointee.driver.now().nanoseconds
+        let now = unsafe core.pointee.driver.coarseNow().nanoseconds
         unsafe core.pointee.coarseNow = now
         shared.lastCycle.store(now, ordering: .relaxed)
         if sleptSince != .min {
-            spin.noteSleep(now &- sleptSince)
+            spin.noteSleep(IOInstant.monotonic().nanoseconds &- sleptSince)
             sleptSince = .min
         }
         shared.lastInFlight.store(unsafe core.pointee.inFlight, ordering: .relaxed)
@@ -211,7 +212,7 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
         ThreadFence.full()
         if shared.producers.waiting.load(ordering: .relaxed) > 0 { letProducersIn() }
         let mayBlock = isIdle
-        if mayBlock, isQuiet { sleptSince = unsafe core.pointee.coarseNow }
+        if mayBlock, isQuiet { sleptSince = IOInstant.monotonic().nanoseconds }
         let deadline = min(backlogDeadline, endStage == .abandoning ? .max : endDeadline)
         let outcome = unsafe core.pointee.waitForAnything(
             mayBlock, deadline: deadline == .max ? nil : IOInstant(nanoseconds: deadline))

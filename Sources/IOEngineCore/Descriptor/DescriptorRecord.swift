@@ -9,6 +9,8 @@ struct DescriptorRecord {
     @usableFromInline var registeredIndex: Int32 = -1
     /// Events since the object's last pause: since it had none in flight. Wraps.
     @usableFromInline var streak: UInt32 = 0
+    /// The loop holds the object although nothing of it may be in flight; see ``LoopCore/lingering``.
+    @usableFromInline var isLingering = false
     /// Registered by the loop itself, for as long as the object is busy.
     @usableFromInline var isBusyRegistered = false
     /// A failed sync on a plain descriptor; 0: none.

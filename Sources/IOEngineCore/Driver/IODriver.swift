@@ -48,6 +48,10 @@ public protocol IODriver: ~Copyable, SendableMetatype {
     /// `submit`, which moves it to the next completion or the deadline, whichever is first.
     func now() -> IOInstant
 
+    /// The same clock, cheaper to read and a few milliseconds behind at most; for ages, not for deadlines.
+    /// Default: ``now()``.
+    func coarseNow() -> IOInstant
+
     /// Takes one request. Cheap, no system call.
     mutating func stage(_ request: IORequest) -> IOStaging
 
@@ -99,6 +103,7 @@ extension IODriver where Self: ~Copyable {
     @inlinable public var counters: IODriverCounters { IODriverCounters() }
     public var waker: IOWaker { .none }
     @inlinable public func now() -> IOInstant { .monotonic() }
+    @inlinable public func coarseNow() -> IOInstant { now() }
     @discardableResult
     @inlinable public mutating func cancel(_ token: IOToken) -> IOCancellation { .tooLate }
     @inlinable public mutating func hasten() {}

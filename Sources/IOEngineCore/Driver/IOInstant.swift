@@ -18,6 +18,13 @@ public struct IOInstant: Comparable, Hashable, Sendable {
         return IOInstant(nanoseconds: Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec))
     }
 
+    /// Now, up to 4 ms behind, on the same clock (CLOCK_MONOTONIC_COARSE): about 6 ns.
+    public static func coarseMonotonic() -> IOInstant {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_MONOTONIC_COARSE, &time)
+        return IOInstant(nanoseconds: Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec))
+    }
+
     /// This instant moved by a duration; saturates at the ends of the clock.
     public func advanced(by duration: Duration) -> IOInstant {
         let (seconds, attoseconds) = duration.components

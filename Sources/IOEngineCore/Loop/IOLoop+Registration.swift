@@ -100,6 +100,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     mutating func forget(_ number: Int32, onlyRegistration: Bool) -> Bool {
         guard number >= 0, let record = unsafe table.find(number) else { return true }
         if unsafe record.pointee.inFlight > 0 { return false }
+        unsafe endLingering(of: record)
         unsafe endRegistration(record)
         if !onlyRegistration { unsafe record.pointee = DescriptorRecord() }
         return true

@@ -268,7 +268,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             guard
                 unsafe object._withUnsafeGuaranteedRef({
                     unsafe $0.identity == record.pointee.identity && !$0.isClosed
-                        && (record.pointee.objectInFlight > 0 || $0.hold())
+                        && (record.pointee.objectInFlight > 0 || record.pointee.isLingering
+                            || $0.hold())
                 })
             else { return unsafe enterChecked(number, event, slot) }
             unsafe record.pointee.objectInFlight &+= 1
@@ -323,7 +324,9 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         }
         if let object {
             if unsafe record.pointee.identity == identity {
-                if unsafe record.pointee.objectInFlight == 0, !object.hold() {
+                if unsafe record.pointee.objectInFlight == 0 && !record.pointee.isLingering,
+                    !object.hold()
+                {
                     return IOFailure(errno: bad, reason: .closedDescriptor)
                 }
                 unsafe record.pointee.objectInFlight += 1
@@ -368,6 +371,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             guard let asked = try? driver.inspect(number) else { return false }
             facts = asked
         }
+        unsafe endLingering(of: record)
         unsafe endRegistration(record)
         unsafe record.pointee.adopt(facts, identity: object?.identity ?? 0)
         return true
@@ -440,6 +444,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         }
         // The old file still has requests in flight, under its facts.
         if unsafe record.pointee.inFlight > 0 { return first }
+        unsafe endLingering(of: record)
         unsafe endRegistration(record)
         unsafe record.pointee.adopt(facts, identity: 0)
         return unsafe knownRefusal(of: event, record)

@@ -264,11 +264,78 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             unsafe event.pointee.descriptorObject?.release()
         } else {
             unsafe record.pointee.objectInFlight -= 1
-            if unsafe record.pointee.objectInFlight == 0 {
-                unsafe pause(record)
-                unsafe event.pointee.descriptorObject?.release()
+            if unsafe record.pointee.objectInFlight == 0 && !record.pointee.isLingering {
+                unsafe letGoOfObject(event, record)
             }
         }
+    }
+}
+
+extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
+    /// Nothing of a descriptor object is in flight any more: it is let go, now or before the next wait.
+    @usableFromInline
+    mutating func letGoOfObject(
+        _ event: UnsafeMutablePointer<IOEvent<Callback>>,
+        _ record: UnsafeMutablePointer<DescriptorRecord>
+    ) {
+        guard let object = unsafe event.pointee.descriptorObject else { return }
+        if lingering.count < lingersAtMost {
+            unsafe record.pointee.isLingering = true
+            unsafe lingering.append(LingeringDescriptor(record: record, object: object))
+        } else {
+            unsafe pause(record)
+            object.release()
+        }
+    }
+
+    /// Lets go what is idle now that the loop is about to wait.
+    @inlinable @inline(__always)
+    mutating func endLingering() {
+        if !lingering.isEmpty { endLingeringOfIdle() }
+    }
+
+    @usableFromInline
+    mutating func endLingeringOfIdle() {
+        var index = 0
+        while index < lingering.count {
+            let record = unsafe lingering[index].record
+            if unsafe record.pointee.objectInFlight > 0 && !lingering[index].object.isClosed {
+                index += 1
+            } else {
+                endLingering(at: index)
+            }
+        }
+    }
+
+    /// Lets a record's object go, because the number now belongs to another.
+    @usableFromInline
+    mutating func endLingering(of record: UnsafeMutablePointer<DescriptorRecord>) {
+        guard unsafe record.pointee.isLingering,
+            let index = lingering.firstIndex(where: { unsafe $0.record == record })
+        else { return }
+        endLingering(at: index)
+    }
+
+    private mutating func endLingering(at index: Int) {
+        let entry = lingering.remove(at: index)
+        unsafe entry.record.pointee.isLingering = false
+        // With events in flight, the last of them lets go.
+        if unsafe entry.record.pointee.objectInFlight > 0 { return }
+        unsafe pause(entry.record)
+        entry.object.release()
+    }
+}
+
+/// A descriptor object that a loop holds between two events of it.
+@safe @frozen @usableFromInline
+struct LingeringDescriptor {
+    @usableFromInline let record: UnsafeMutablePointer<DescriptorRecord>
+    @usableFromInline let object: IODescriptor
+
+    @inlinable
+    init(record: UnsafeMutablePointer<DescriptorRecord>, object: IODescriptor) {
+        unsafe self.record = record
+        self.object = object
     }
 }
 

@@ -28,6 +28,11 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
     @usableFromInline var waiting: SlotQueue
 
     @usableFromInline var table = DescriptorTable()
+    /// For contexts: descriptor objects that are not let go the moment nothing of them is in flight, but
+    /// when the loop is about to wait. A callback that submits again then finds its descriptor held, and
+    /// the loop keeps it registered. A few: each is looked at before every wait.
+    @usableFromInline var lingering: [LingeringDescriptor] = []
+    @usableFromInline let lingersAtMost: Int
     /// The pool whose memory is registered with the driver, as an address; 0: none.
     @usableFromInline var registeredPool: UInt = 0
     @usableFromInline var registeredStorage: IOBufferPoolStorage?
@@ -110,6 +115,8 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
         unsafe tickets?.initialize(repeating: 0, count: depth)
         timers = SlotTimers(depth: depth)
         maximumBytes = options.maximumBytes
+        lingersAtMost = options.servesContext ? 8 : 0
+        lingering.reserveCapacity(lingersAtMost)
         unsafe free = .allocate(capacity: depth)
         for i in 0..<depth { unsafe (free + i).initialize(to: UInt32(depth - 1 - i)) }
         unsafe completions = .allocate(capacity: min(depth, 256))
