@@ -138,7 +138,8 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
     mutating func admitQueued() -> Bool {
         let count = unsafe Int(shared.queue.first.pointee.followers) &+ 1
         guard hasRoom(count),
-            unsafe core.pointee.hasBytesIfBounded(for: shared.queue.first.pointee.event)
+            unsafe core.pointee.hasBytesIfBounded(for: shared.queue.first.pointee.event),
+            unsafe count == 1 || core.pointee.maximumBytes == .max || hasBytesForChain(count)
         else {
             isOutOfRoom = true
             return false
@@ -150,6 +151,17 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
         let raw = IOTicket(queued: shared.queue.head).rawValue
         accept(shared.queue.pop(), raw)
         return true
+    }
+
+    /// Whether a chain at the head of the queue fits below the bound on bytes together, or is alone.
+    @usableFromInline
+    func hasBytesForChain(_ count: Int) -> Bool {
+        if unsafe core.pointee.bytesInFlight == 0 { return true }
+        var left = unsafe core.pointee.maximumBytes - core.pointee.bytesInFlight
+        for position in shared.queue.head..<shared.queue.head + count {
+            left -= unsafe shared.queue.element(at: position)?.pointee.event.bytesToMove ?? 0
+        }
+        return left >= 0
     }
 
     /// Accepts one event of the backlog into a slot.
@@ -188,63 +200,35 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
 
     // MARK: Without a slot
 
-    /// Calls an event back that never got a slot.
+    /// Ends an event that never got a slot. It is called back with the next round of callbacks, not from
+    /// here: whoever stops events may be a callback itself.
     @usableFromInline
-    static func refuse(
-        _ me: UnsafeMutablePointer<Self>, _ queued: consuming QueuedEvent<Callback>,
-        _ reason: StopReason
-    ) {
-        let core = unsafe me.pointee.core
+    mutating func refuse(_ queued: consuming QueuedEvent<Callback>, _ failure: IOFailure) {
         var event = queued.event
-        event.failure =
-            reason == .deadline
-            ? IOFailure(errno: Errnos.timedOut, reason: .deadlinePassed) : .cancelled
+        event.failure = failure
         event.status.insert(.done)
         unsafe core.pointee.statistics.submitted &+= 1
-        unsafe core.pointee.statistics.completed &+= 1
         unsafe core.pointee.statistics.failed &+= 1
         unsafe core.pointee.statistics.stopped &+= 1
-        if reason == .deadline { unsafe core.pointee.statistics.deadlinesPassed &+= 1 }
-        let hasDeliveryRoom =
-            unsafe me.pointee.handedEven &+ me.pointee.handedOdd
-            &- me.pointee.shared.returned(0) &- me.pointee.shared.returned(1)
-            < me.pointee.deliveryRoom
-        if unsafe me.pointee.workers != nil && hasDeliveryRoom {
-            return unsafe me.pointee.deliver(event, counts: false)
+        if failure.reason == .deadlinePassed {
+            unsafe core.pointee.statistics.deadlinesPassed &+= 1
         }
-        let submitter = unsafe IOSubmitter<Callback>(target: UnsafeMutableRawPointer(me)) {
-            target, event, limits in
-            unsafe target.assumingMemoryBound(to: ContextLoop<Callback, Driver>.self).pointee
-                .submit(event, limits)
-        }
-        unsafe me.pointee.hasRight = true
-        event.complete(submitter)
-        unsafe me.pointee.hasRight = false
+        refused.append(event)
     }
 
-    /// Stops one event of the backlog, wherever it lies. A member of a chain stays with it, marked. False:
-    /// it is not there.
+    private static func failure(_ reason: StopReason) -> IOFailure {
+        reason == .deadline
+            ? IOFailure(errno: Errnos.timedOut, reason: .deadlinePassed) : .cancelled
+    }
+
+    /// Stops one event of the backlog, wherever it lies. False: it is not there.
     @usableFromInline
-    static func stopInBacklog(
-        _ me: UnsafeMutablePointer<Self>, _ ticket: IOTicket, _ reason: StopReason
-    ) -> Bool {
-        let shared = unsafe me.pointee.shared
-        if let position = ticket.queuePosition {
-            guard let element = unsafe shared.queue.element(at: position) else { return false }
-            if unsafe element.pointee.isChained {
-                unsafe element.pointee.stop = reason
-                return true
-            }
-            guard let queued = shared.queue.remove(at: position) else { return false }
-            unsafe refuse(me, queued, reason)
-            return true
-        }
-        unsafe me.pointee.takeReturns()
-        let count = unsafe me.pointee.parked.count
-        for i in 0..<count
-        where unsafe IOTicket(parked: me.pointee.parked[i].sequence) == ticket {
-            let removed = unsafe me.pointee.parked.remove(at: i)
-            unsafe refuse(me, removed.queued, reason)
+    mutating func stopInBacklog(_ ticket: IOTicket, _ reason: StopReason) -> Bool {
+        if let position = ticket.queuePosition { return stopQueued(at: position, reason) }
+        takeReturns()
+        for i in 0..<parked.count where IOTicket(parked: parked[i].sequence) == ticket {
+            let removed = parked.remove(at: i)
+            refuse(removed.queued, Self.failure(reason))
             return true
         }
         return false
@@ -252,37 +236,57 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
 
     /// Stops what `matches` in the backlog. Returns how many there were.
     @usableFromInline
-    static func stopInBacklog(
-        _ me: UnsafeMutablePointer<Self>, _ reason: StopReason,
-        where matches: (borrowing QueuedEvent<Callback>) -> Bool
+    mutating func stopInBacklog(
+        _ reason: StopReason, where matches: (borrowing QueuedEvent<Callback>) -> Bool
     ) -> Int {
-        let shared = unsafe me.pointee.shared
         var count = 0
         let end = shared.queue.end
         var position = shared.queue.head
         while position < end {
             if let element = unsafe shared.queue.element(at: position),
-                unsafe matches(element.pointee)
+                unsafe matches(element.pointee), stopQueued(at: position, reason)
             {
                 count += 1
-                _ = unsafe stopInBacklog(me, IOTicket(queued: position), reason)
             }
             position += 1
         }
-        unsafe me.pointee.takeReturns()
-        // Callbacks may park more, behind these.
-        var left = unsafe me.pointee.parked.count
+        takeReturns()
         var index = 0
-        while left > 0 {
-            left -= 1
-            if unsafe matches(me.pointee.parked[index].queued) {
+        while index < parked.count {
+            if matches(parked[index].queued) {
                 count += 1
-                let removed = unsafe me.pointee.parked.remove(at: index)
-                unsafe refuse(me, removed.queued, reason)
+                let removed = parked.remove(at: index)
+                refuse(removed.queued, Self.failure(reason))
             } else {
                 index += 1
             }
         }
         return count
+    }
+
+    /// Stops what lies in the queue. With the first event of a chain all of it ends; a later one is only
+    /// marked and ends when the chain gets to it.
+    private mutating func stopQueued(at position: Int, _ reason: StopReason) -> Bool {
+        guard let element = unsafe shared.queue.element(at: position),
+            unsafe element.pointee.stop == .none
+        else { return false }
+        if unsafe element.pointee.isFollower {
+            unsafe element.pointee.stop = reason
+            return true
+        }
+        let followers = unsafe Int(element.pointee.followers)
+        guard let first = shared.queue.remove(at: position) else { return false }
+        refuse(first, Self.failure(reason))
+        for next in position + 1..<position + 1 + followers {
+            // Filled before the first, so it is there.
+            guard let follower = shared.queue.remove(at: next) else { continue }
+            let isMarked = follower.stop != .none
+            let failure =
+                isMarked
+                ? Self.failure(follower.stop)
+                : IOFailure(errno: Errnos.canceled, reason: .chainBroken)
+            refuse(follower, failure)
+        }
+        return true
     }
 }

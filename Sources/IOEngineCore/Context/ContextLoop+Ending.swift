@@ -61,7 +61,7 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
         let returned = shared.returned(0) &+ shared.returned(1)
         guard returned == handedEven &+ handedOdd else { return false }
         takeReturns()
-        return unsafe parked.isEmpty && shared.queue.end == shared.queue.head
+        return unsafe parked.isEmpty && refused.isEmpty && shared.queue.end == shared.queue.head
             && core.pointee.inFlight == 0
     }
 
@@ -109,6 +109,7 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
         case .drain(_, let reply): reply.give(true)
         case .close(let descriptor, _, let reply): answer(.close(descriptor, reply))
         case .snapshot(let reply): reply.give(unsafe me.pointee.snapshot())
+        case .forget(_, _, let reply): reply.give(true)
         case .registerPool(_, let reply), .registerDescriptor(_, let reply):
             reply.give(.unavailable(errno: Errnos.canceled))
         case .shutDown: break

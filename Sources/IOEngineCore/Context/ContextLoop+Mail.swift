@@ -1,5 +1,6 @@
 internal import DequeModule
 internal import Synchronization
+internal import SystemPackage
 
 /// A request that waits until everything accepted before it has reached the loop.
 @usableFromInline
@@ -59,6 +60,8 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
             unsafe me.pointee.fence(fence, .close(descriptor, reply))
         case .snapshot(let reply):
             reply.give(unsafe me.pointee.snapshot())
+        case .forget(let number, let onlySyncError, let reply):
+            reply.give(unsafe me.pointee.forget(number, onlySyncError: onlySyncError))
         case .registerPool(let pool, let reply):
             reply.give(unsafe me.pointee.core.pointee.register(pool))
         case .registerDescriptor(let descriptor, let reply):
@@ -82,17 +85,27 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
     static func cancel(
         _ ticket: IOTicket, _ me: UnsafeMutablePointer<Self>
     ) -> IOCancellation {
-        if !ticket.isOfSlot, unsafe stopInBacklog(me, ticket, .cancelled) { return .cancelled }
+        if !ticket.isOfSlot, unsafe me.pointee.stopInBacklog(ticket, .cancelled) {
+            return .cancelled
+        }
         return unsafe me.pointee.core.pointee.cancel(ticket)
     }
 
     @usableFromInline
     static func cancelAll(_ descriptor: Int32?, _ me: UnsafeMutablePointer<Self>) -> Int {
         let inFlight = unsafe me.pointee.core.pointee.cancelAll(of: descriptor)
-        let waiting = unsafe stopInBacklog(me, .cancelled) { queued in
+        let waiting = unsafe me.pointee.stopInBacklog(.cancelled) { queued in
             descriptor == nil || queued.event.descriptor == descriptor
         }
         return inFlight + waiting
+    }
+
+    private mutating func forget(_ number: Int32, onlySyncError: Bool) -> Bool {
+        if !onlySyncError {
+            return unsafe core.pointee.forget(number, onlyRegistration: false)
+        }
+        loop.clearSyncError(FileDescriptor(rawValue: number))
+        return true
     }
 
     // MARK: Settlement
@@ -128,7 +141,7 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
         guard unsafe me.pointee.backlogDeadline != .max else { return }
         let now = unsafe me.pointee.core.pointee.driver.now().nanoseconds
         guard unsafe me.pointee.backlogDeadline <= now else { return }
-        _ = unsafe stopInBacklog(me, .deadline) {
+        _ = unsafe me.pointee.stopInBacklog(.deadline) {
             $0.limits.deadlineNanoseconds <= now && $0.stop == .none
         }
         unsafe me.pointee.backlogDeadline = .max
@@ -174,7 +187,7 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
                 let isOurs = (try? descriptor.close()) != nil
                 reply.give(isOurs)
             case .drain(let reply):
-                if draining != nil { return }
+                if draining != nil || !refused.isEmpty { return }
                 beginDrain(reply)
             }
             fenced.removeFirst()

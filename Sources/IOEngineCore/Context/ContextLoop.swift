@@ -24,6 +24,8 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
     @usableFromInline var parked = UniqueDeque<ParkedEvent<Callback>>()
     /// The head of the queue before which everything that workers submitted was parked.
     @usableFromInline var returnsTakenFor = -1
+    /// Ended without ever having had a slot, on their way to their callbacks.
+    @usableFromInline var refused = UniqueDeque<IOEvent<Callback>>()
     /// The callback that runs may submit once although there is no room.
     @usableFromInline var hasRight = false
 
@@ -94,6 +96,8 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
     static func cycle(_ me: UnsafeMutablePointer<Self>) -> Bool {
         unsafe me.pointee.readClock()
         unsafe runCallbacks(me)
+        // A callback has forked, and this is the child: its loop does nothing any more.
+        if unsafe me.pointee.shared.isForked { return false }
         if unsafe me.pointee.core.pointee.settlements.isEmpty == false { unsafe reportSettled(me) }
         if unsafe me.pointee.shared.hasMail.load(ordering: .acquiring) { unsafe readMail(me) }
         if unsafe !me.pointee.jobs.isEmpty { unsafe runJobs(me) }
@@ -134,7 +138,7 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
         var left = unsafe 2 &* core.pointee.depth
         while left > 0 {
             let counts = unsafe core.pointee.drainRemaining
-            guard let event = unsafe core.pointee.next() else { break }
+            guard let event = unsafe me.pointee.nextFinished() else { break }
             left &-= 1
             if isInline {
                 unsafe me.pointee.hasRight = true
@@ -151,6 +155,29 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
             if unsafe me.pointee.hasBacklog { unsafe me.pointee.admit() }
         }
         unsafe me.pointee.hasRight = false
+    }
+
+    /// The next event to call back.
+    @inlinable @inline(__always)
+    mutating func nextFinished() -> IOEvent<Callback>? {
+        if !refused.isEmpty { return nextRefused() }
+        return unsafe core.pointee.next()
+    }
+
+    /// One that never had a slot, if the workers have a place for it: those are as many as there are slots
+    /// and places in the queue, but what callbacks submitted in addition counts too.
+    @usableFromInline
+    mutating func nextRefused() -> IOEvent<Callback>? {
+        if !hasDeliveryRoom { return unsafe core.pointee.next() }
+        unsafe core.pointee.statistics.completed &+= 1
+        return refused.removeFirst()
+    }
+
+    /// Whether the workers can take an event that had no slot, and still have room for all that have one.
+    @usableFromInline
+    var hasDeliveryRoom: Bool {
+        let out = handedEven &+ handedOdd &- shared.returned(0) &- shared.returned(1)
+        return unsafe workers == nil || out < deliveryRoom &- core.pointee.depth
     }
 
     /// Puts a finished event where the workers find it.
@@ -204,7 +231,7 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
     mutating func handDownAndWait() {
         let isQuiet =
             unsafe core.pointee.atDriver == 0 && core.pointee.available == 0
-            && core.pointee.waiting.isEmpty && jobs.isEmpty && !isOutOfRoom
+            && core.pointee.waiting.isEmpty && jobs.isEmpty && refused.isEmpty && !isOutOfRoom
         if isQuiet, spin.isWorthIt, !isEnding, spinForWork() { return }
         if workers != nil { shared.needsReturns.store(waitsForReturns, ordering: .relaxed) }
         shared.isSleeping.store(true, ordering: .relaxed)
@@ -224,6 +251,7 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
     @inlinable
     var isIdle: Bool {
         if !jobs.isEmpty || shared.hasMail.load(ordering: .acquiring) { return false }
+        if !refused.isEmpty, hasDeliveryRoom { return false }
         if workers != nil, waitsForReturns,
             shared.returned(0) &+ shared.returned(1) != returnsSeen
                 || shared.slotsReturned.load(ordering: .relaxed) != slotsSeen
@@ -235,7 +263,9 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
 
     /// What waits for callbacks on workers to return must hear of it.
     @inlinable
-    var waitsForReturns: Bool { isOutOfRoom || isEnding || draining != nil }
+    var waitsForReturns: Bool {
+        isOutOfRoom || isEnding || draining != nil || !refused.isEmpty
+    }
 
     /// Looks at queue and mail for a short while: a wake-up costs the producer a system call and both
     /// tens of microseconds. True: something came.

@@ -185,6 +185,8 @@ enum ContextLetter: Sendable {
     /// Closes a descriptor when everything accepted before has reached the loop.
     case close(IODescriptor, fence: Int, Reply<Bool>)
     case snapshot(Reply<IOContextSnapshot>)
+    /// Drops what is known of a plain number, or only its failed sync.
+    case forget(Int32, onlySyncError: Bool, Reply<Bool>)
     case registerPool(IOBufferPool, Reply<IORegistration>)
     case registerDescriptor(IODescriptor, Reply<IORegistration>)
     /// Ends the loop; at the deadline, in nanoseconds on its clock, by giving up.

@@ -123,6 +123,32 @@ extension IOContext where Callback: ~Copyable, Driver: ~Copyable {
         return reply.wait(until: .monotonic().advanced(by: patience)) ?? shared.outsideSnapshot()
     }
 
+    // MARK: Plain descriptors
+
+    /// Drops what the loop knows of a descriptor number, a failed sync included. Call it when you close a
+    /// plain descriptor. Waits for the loop; false: events of it are in flight, or this is a thread of
+    /// the engine's, and nothing happened.
+    @discardableResult
+    public func forget(_ descriptor: FileDescriptor) -> Bool {
+        forget(descriptor, onlySyncError: false)
+    }
+
+    /// Says that what an earlier, failed sync of this plain descriptor lost was written again or is
+    /// not needed. Waits for the loop; false on a thread of the engine's.
+    @discardableResult
+    public func clearSyncError(_ descriptor: FileDescriptor) -> Bool {
+        forget(descriptor, onlySyncError: true)
+    }
+
+    private func forget(_ descriptor: FileDescriptor, onlySyncError: Bool) -> Bool {
+        if EngineThread.isCurrentOurs || shared.isForked || descriptor.rawValue < 0 { return false }
+        let reply = Reply<Bool>()
+        guard
+            shared.send(.forget(descriptor.rawValue, onlySyncError: onlySyncError, reply))
+        else { return true }
+        return reply.wait() ?? false
+    }
+
     // MARK: Registration
 
     /// Registers a pool's memory with the driver; see ``IOLoop/register(_:)-(IOBufferPool)``. Waits for

@@ -58,6 +58,7 @@ public final class IOContext<Callback: IOCallback & ~Copyable, Driver: IODriver 
                     depth, shared, configuration, onSettled, make, started)
             else { return }
             unsafe ContextLoop.run(me)
+            if shared.isForked { return }
             unsafe ContextLoop.end(me)
         }
         self.shared = shared

@@ -38,6 +38,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// For a context: waits for anything at all, a wake-up included, also with nothing in flight.
     @inlinable
     mutating func waitForAnything(_ mayBlock: Bool, deadline: IOInstant?) -> IOWaitOutcome {
+        if unsafe life.pointee.isForked { return .failed(errno: Errnos.canceled) }
         if !waiting.isEmpty { stageWaitingOrFail() }
         if timers.count > 0 || heldSyncs > 0 || needsHaste {
             return waitWithPolicy(deadline) { core, until in
