@@ -77,6 +77,13 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             path: "DocsSource/Examples/QuickStart", swiftSettings: settings),
+        .executableTarget(
+            name: "LoopQuickStart",
+            dependencies: [
+                "IOEngineCore", "IOEngineURing",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "DocsSource/Examples/LoopQuickStart", swiftSettings: settings),
 
         // Tests: what they share, then one target a module.
         .target(
@@ -117,7 +124,7 @@ let package = Package(
             name: "IOEngineToolTests",
             dependencies: [
                 "IOEngineBench", "IOEngineCore", "IOEngineURing", "ToyDriver", "TestSupport",
-                "ioengine", "QuickStart",
+                "ioengine", "QuickStart", "LoopQuickStart",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),
