@@ -10,6 +10,7 @@
 #include <sys/select.h>
 #define __USE_XOPEN 1
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
