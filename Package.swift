@@ -61,11 +61,19 @@ let package = Package(
             ],
             swiftSettings: settings),
 
+        .target(
+            name: "IOEngineCopy",
+            dependencies: [
+                "IOEngineCore", "CLinux",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
+
         // Floor 5
         .executableTarget(
             name: "ioengine",
             dependencies: [
-                "IOEngineBench", "IOEngineCore", "IOEngineURing",
+                "IOEngineBench", "IOEngineCopy", "IOEngineCore", "IOEngineURing",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
@@ -123,8 +131,8 @@ let package = Package(
         .testTarget(
             name: "IOEngineToolTests",
             dependencies: [
-                "IOEngineBench", "IOEngineCore", "IOEngineURing", "ToyDriver", "TestSupport",
-                "ioengine", "QuickStart", "LoopQuickStart",
+                "IOEngineBench", "IOEngineCopy", "IOEngineCore", "IOEngineURing", "ToyDriver",
+                "TestSupport", "ioengine", "QuickStart", "LoopQuickStart",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),

@@ -129,8 +129,9 @@ struct BenchCommand: ParsableCommand {
 extension BenchPlan.Workload: ExpressibleByArgument {}
 extension BenchPlan.Mode: ExpressibleByArgument {}
 
+/// What an option says in bytes.
 @Sendable
-private func byteCount(_ text: String) throws -> Int {
+func byteCount(_ text: String) throws -> Int {
     guard let bytes = ByteCount.parse(text) else {
         throw ValidationError("'\(text)' is no number of bytes; write it as 4096, 4k, 1m or 1GiB.")
     }
