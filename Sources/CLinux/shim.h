@@ -1,4 +1,5 @@
-// What the Glibc module of Swift leaves out: statx, fallocate, RWF flags, O_DIRECT. Headers only.
+// What the Glibc module of Swift leaves out: statx, statfs, fallocate, preadv2, RWF flags, O_DIRECT,
+// eventfd. Headers only.
 // See CLibURing/shim.h for why __USE_XOPEN is hidden while <sys/select.h> is read.
 #ifndef IOENGINE_CLINUX_H
 #define IOENGINE_CLINUX_H
@@ -10,9 +11,12 @@
 #include <sys/select.h>
 #define __USE_XOPEN 1
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 #include <linux/stat.h>
 
@@ -20,4 +24,7 @@
 // function behind it.
 int linux_statx(int directory, const char *path, int flags, unsigned mask, struct statx *answer)
     __asm__("statx");
+
+// syscall(2) with three arguments: Swift cannot call what takes a varying number of them.
+long linux_call(long number, long first, long second, long third) __asm__("syscall");
 #endif
