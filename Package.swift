@@ -85,6 +85,7 @@ let package = Package(
             name: "TestSupport",
             dependencies: [
                 "IOEngineCore", "CLinux",
+                .product(name: "BasicContainers", package: "swift-collections"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             path: "Tests/TestSupport", swiftSettings: settings),
