@@ -1,5 +1,5 @@
 // What the Glibc module of Swift leaves out: statx, statfs, fallocate, preadv2, RWF flags, O_DIRECT,
-// eventfd. Headers only.
+// eventfd, names of threads. Headers only.
 // See CLibURing/shim.h for why __USE_XOPEN is hidden while <sys/select.h> is read.
 #ifndef IOENGINE_CLINUX_H
 #define IOENGINE_CLINUX_H
@@ -11,6 +11,7 @@
 #include <sys/select.h>
 #define __USE_XOPEN 1
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
