@@ -17,6 +17,8 @@ let package = Package(
     products: [
         .library(name: "IOEngineCore", targets: ["IOEngineCore"]),
         .library(name: "IOEngineURing", targets: ["IOEngineURing"]),
+        .library(name: "IOEngineAIO", targets: ["IOEngineAIO"]),
+        .library(name: "IOEngineThreads", targets: ["IOEngineThreads"]),
         .executable(name: "ioengine", targets: ["ioengine"]),
     ],
     dependencies: [
@@ -29,6 +31,7 @@ let package = Package(
         // Floor 0: module maps over system headers, no code of ours.
         .systemLibrary(
             name: "CLibURing", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
+        .systemLibrary(name: "CLibAIO", providers: [.apt(["libaio-dev"])]),
         .systemLibrary(name: "CLinux"),
 
         // Floor 1
@@ -51,6 +54,21 @@ let package = Package(
             ],
             swiftSettings: settings),
 
+        .target(
+            name: "IOEngineAIO",
+            dependencies: [
+                "IOEngineCore", "CLibAIO",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
+        .target(
+            name: "IOEngineThreads",
+            dependencies: [
+                "IOEngineCore",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
+
         // Floor 4: workloads, generic over the driver; not a product.
         .target(
             name: "IOEngineBench",
@@ -64,7 +82,7 @@ let package = Package(
         .executableTarget(
             name: "ioengine",
             dependencies: [
-                "IOEngineBench", "IOEngineCore", "IOEngineURing",
+                "IOEngineBench", "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
@@ -92,7 +110,7 @@ let package = Package(
         .executableTarget(
             name: "TestHelper",
             dependencies: [
-                "IOEngineCore", "IOEngineURing", "CLinux",
+                "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads", "CLinux",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             path: "Tests/TestHelper", swiftSettings: settings),
@@ -111,6 +129,20 @@ let package = Package(
                 "CLinux",
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "BasicContainers", package: "swift-collections"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "IOEngineAIOTests",
+            dependencies: [
+                "IOEngineCore", "IOEngineAIO", "TestSupport", "TestHelper", "CLinux",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "IOEngineThreadsTests",
+            dependencies: [
+                "IOEngineCore", "IOEngineThreads", "TestSupport", "TestHelper", "CLinux",
+                .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),
         .testTarget(

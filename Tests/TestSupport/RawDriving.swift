@@ -17,6 +17,10 @@ internal import SystemPackage
         set { unsafe bytes[place] = newValue }
     }
 
+    public func fill(with byte: UInt8) {
+        unsafe bytes.initializeMemory(as: UInt8.self, repeating: byte)
+    }
+
     /// Whether every byte is this one.
     public func isAll(_ byte: UInt8) -> Bool { unsafe bytes.allSatisfy { $0 == byte } }
 }
