@@ -43,7 +43,7 @@ import Testing
 
     @Test("with fs.aio-max-nr used up, the error names it, and afterwards all is well")
     func exhausted() throws {
-        let error = try AIOLimit.changed(to: { _ in 0 }) {
+        let error = try AIOLimit.changed(to: 0, beyondUsed: false) {
             #expect(throws: IOError.self) { _ = try AIODriver(depth: 4).capabilities }
         }
         guard let error else { return }
@@ -59,7 +59,7 @@ import Testing
         // Far more than other tests may give up in between.
         let depth = 4096
         let file = try fileWith(pattern(4096))
-        let driver = try AIOLimit.changed(to: { $0 + 20 }) { try AIODriver(depth: depth) }
+        let driver = try AIOLimit.changed(to: 20) { try AIODriver(depth: depth) }
         guard var driver = consume driver else { return }
         let setUp = driver.capabilities.setUp
         #expect(setUp.hasPrefix("context of \(depth + 1): refused, fs.aio-nr is"), "\(setUp)")
@@ -77,7 +77,7 @@ import Testing
     @Test("contexts given up a moment ago are waited for")
     func givenUp() throws {
         let size = 256
-        let made = try AIOLimit.changed(to: { $0 + size + 40 }) {
+        let made = try AIOLimit.changed(to: size + 40) {
             // Each needs the room of the one before, whose end takes milliseconds.
             for _ in 0..<5 {
                 let setUp = try AIODriver(depth: size).capabilities.setUp

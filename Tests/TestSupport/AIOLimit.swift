@@ -25,16 +25,19 @@ public enum AIOLimit {
         return try body()
     }
 
-    /// Runs `body` with another limit, which depends on how many requests are taken.
+    /// Runs `body` with another limit.
     ///
+    /// - Parameters:
+    ///   - limit: Requests.
+    ///   - beyondUsed: Beside those that are used already.
     /// - Returns: Nil, after printing why, where the limit cannot be changed.
     public static func changed<R: ~Copyable>(
-        to limit: (_ used: Int) -> Int, _ body: () throws -> R
+        to limit: Int, beyondUsed: Bool = true, _ body: () throws -> R
     ) throws -> R? {
         unsafe pthread_rwlock_wrlock(gate.lock)
         defer { unsafe pthread_rwlock_unlock(gate.lock) }
         guard let before = number(at: path), let used = number(at: "/proc/sys/fs/aio-nr"),
-            set(limit(used))
+            set(limit + (beyondUsed ? used : 0))
         else {
             print("skipped: the sysctl fs.aio-max-nr cannot be changed here")
             return nil
