@@ -17,6 +17,8 @@ let package = Package(
     products: [
         .library(name: "IOEngineCore", targets: ["IOEngineCore"]),
         .library(name: "IOEngineURing", targets: ["IOEngineURing"]),
+        .library(name: "IOEngineAIO", targets: ["IOEngineAIO"]),
+        .library(name: "IOEngineThreads", targets: ["IOEngineThreads"]),
         .executable(name: "ioengine", targets: ["ioengine"]),
     ],
     dependencies: [
@@ -29,6 +31,7 @@ let package = Package(
         // Floor 0: module maps over system headers, no code of ours.
         .systemLibrary(
             name: "CLibURing", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
+        .systemLibrary(name: "CLibAIO", providers: [.apt(["libaio-dev"])]),
         .systemLibrary(name: "CLinux"),
 
         // Floor 1
@@ -48,6 +51,21 @@ let package = Package(
             name: "IOEngineURing",
             dependencies: [
                 "IOEngineCore", "CLibURing",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
+
+        .target(
+            name: "IOEngineAIO",
+            dependencies: [
+                "IOEngineCore", "CLibAIO",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
+        .target(
+            name: "IOEngineThreads",
+            dependencies: [
+                "IOEngineCore",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),
@@ -73,7 +91,8 @@ let package = Package(
         .executableTarget(
             name: "ioengine",
             dependencies: [
-                "IOEngineBench", "IOEngineCopy", "IOEngineCore", "IOEngineURing",
+                "IOEngineBench", "IOEngineCopy", "IOEngineCore", "IOEngineURing", "IOEngineAIO",
+                "IOEngineThreads",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
@@ -101,13 +120,14 @@ let package = Package(
             name: "TestSupport",
             dependencies: [
                 "IOEngineCore", "CLinux",
+                .product(name: "BasicContainers", package: "swift-collections"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             path: "Tests/TestSupport", swiftSettings: settings),
         .executableTarget(
             name: "TestHelper",
             dependencies: [
-                "IOEngineCore", "IOEngineURing", "CLinux",
+                "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads", "CLinux",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             path: "Tests/TestHelper", swiftSettings: settings),
@@ -126,6 +146,20 @@ let package = Package(
                 "CLinux",
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "BasicContainers", package: "swift-collections"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "IOEngineAIOTests",
+            dependencies: [
+                "IOEngineCore", "IOEngineAIO", "TestSupport", "TestHelper", "CLinux",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "IOEngineThreadsTests",
+            dependencies: [
+                "IOEngineCore", "IOEngineThreads", "TestSupport", "TestHelper", "CLinux",
+                .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),
         .testTarget(
