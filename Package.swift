@@ -17,6 +17,8 @@ let package = Package(
     products: [
         .library(name: "IOEngineCore", targets: ["IOEngineCore"]),
         .library(name: "IOEngineURing", targets: ["IOEngineURing"]),
+        .library(name: "IOEngineAIO", targets: ["IOEngineAIO"]),
+        .library(name: "IOEngineThreads", targets: ["IOEngineThreads"]),
         .executable(name: "ioengine", targets: ["ioengine"]),
     ],
     dependencies: [
@@ -29,6 +31,7 @@ let package = Package(
         // Floor 0: module maps over system headers, no code of ours.
         .systemLibrary(
             name: "CLibURing", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
+        .systemLibrary(name: "CLibAIO", providers: [.apt(["libaio-dev"])]),
         .systemLibrary(name: "CLinux"),
 
         // Floor 1
@@ -52,9 +55,32 @@ let package = Package(
             ],
             swiftSettings: settings),
 
+        .target(
+            name: "IOEngineAIO",
+            dependencies: [
+                "IOEngineCore", "CLibAIO",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
+        .target(
+            name: "IOEngineThreads",
+            dependencies: [
+                "IOEngineCore",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
+
         // Floor 4: workloads, generic over the driver; not a product.
         .target(
             name: "IOEngineBench",
+            dependencies: [
+                "IOEngineCore", "CLinux",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
+
+        .target(
+            name: "IOEngineCopy",
             dependencies: [
                 "IOEngineCore", "CLinux",
                 .product(name: "SystemPackage", package: "swift-system"),
@@ -65,7 +91,8 @@ let package = Package(
         .executableTarget(
             name: "ioengine",
             dependencies: [
-                "IOEngineBench", "IOEngineCore", "IOEngineURing",
+                "IOEngineBench", "IOEngineCopy", "IOEngineCore", "IOEngineURing", "IOEngineAIO",
+                "IOEngineThreads",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
@@ -77,6 +104,13 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             path: "DocsSource/Examples/QuickStart", swiftSettings: settings),
+        .executableTarget(
+            name: "LoopQuickStart",
+            dependencies: [
+                "IOEngineCore", "IOEngineURing",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "DocsSource/Examples/LoopQuickStart", swiftSettings: settings),
 
         // Tests: what they share, then one target a module.
         .target(
@@ -86,13 +120,14 @@ let package = Package(
             name: "TestSupport",
             dependencies: [
                 "IOEngineCore", "CLinux",
+                .product(name: "BasicContainers", package: "swift-collections"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             path: "Tests/TestSupport", swiftSettings: settings),
         .executableTarget(
             name: "TestHelper",
             dependencies: [
-                "IOEngineCore", "IOEngineURing", "CLinux",
+                "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads", "CLinux",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             path: "Tests/TestHelper", swiftSettings: settings),
@@ -114,6 +149,20 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(
+            name: "IOEngineAIOTests",
+            dependencies: [
+                "IOEngineCore", "IOEngineAIO", "TestSupport", "TestHelper", "CLinux",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "IOEngineThreadsTests",
+            dependencies: [
+                "IOEngineCore", "IOEngineThreads", "TestSupport", "TestHelper", "CLinux",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
             name: "IOEngineContextTests",
             dependencies: [
                 "IOEngineCore", "IOEngineURing", "TestSupport", "TestHelper", "CLinux",
@@ -124,8 +173,8 @@ let package = Package(
         .testTarget(
             name: "IOEngineToolTests",
             dependencies: [
-                "IOEngineBench", "IOEngineCore", "IOEngineURing", "ToyDriver", "TestSupport",
-                "ioengine", "QuickStart",
+                "IOEngineBench", "IOEngineCopy", "IOEngineCore", "IOEngineURing", "ToyDriver",
+                "TestSupport", "ioengine", "QuickStart", "LoopQuickStart",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),

@@ -1,5 +1,5 @@
-// What the Glibc module of Swift leaves out: statx, fallocate, RWF flags, O_DIRECT,
-// names and processors of threads. Headers only.
+// What the Glibc module of Swift leaves out: statx, statfs, fallocate, preadv2, RWF flags, O_DIRECT,
+// eventfd, names and processors of threads. Headers only.
 // See CLibURing/shim.h for why __USE_XOPEN is hidden while <sys/select.h> is read.
 #ifndef IOENGINE_CLINUX_H
 #define IOENGINE_CLINUX_H
@@ -13,9 +13,13 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 #include <linux/stat.h>
 
@@ -23,4 +27,7 @@
 // function behind it.
 int linux_statx(int directory, const char *path, int flags, unsigned mask, struct statx *answer)
     __asm__("statx");
+
+// syscall(2) with three arguments: Swift cannot call what takes a varying number of them.
+long linux_call(long number, long first, long second, long third) __asm__("syscall");
 #endif

@@ -44,7 +44,7 @@ public struct URingDriver: IODriver, ~Copyable {
                 advice: "a queue depth of \(depth) is out of range; "
                     + "use 1 to \(URingDriver.maximumDepth), which is what io_uring has")
         }
-        guard let wakeUp = WakeUpDescriptor() else {
+        guard let wakeUp = WakeUpDescriptor(waits: true) else {
             throw IOError(operation: .setUp, errno: Errno.tooManyOpenFiles)
         }
         var ladder = SetUpLadder(depth: depth, configuration: configuration, wakeUp: wakeUp)

@@ -1,6 +1,8 @@
 public import ArgumentParser
+internal import IOEngineAIO
 public import IOEngineBench
 internal import IOEngineCore
+internal import IOEngineThreads
 internal import IOEngineURing
 
 /// `ioengine bench`: what one driver does here, in fio's words.
@@ -15,7 +17,7 @@ struct BenchCommand: ParsableCommand {
             units k, m, g and t, which are powers of 1024: 4k, 1GiB.
             """)
 
-    enum Driver: String, CaseIterable, ExpressibleByArgument { case uring }
+    enum Driver: String, CaseIterable, ExpressibleByArgument { case uring, aio, threads }
     enum State: String, CaseIterable, ExpressibleByArgument { case unwritten, written }
     enum Format: String, CaseIterable, ExpressibleByArgument { case table, json }
 
@@ -84,9 +86,7 @@ struct BenchCommand: ParsableCommand {
 
     func run() throws {
         let line = LiveLine()
-        let report = try BenchRunner.run(plan, onTick: line.map { line in { line.show($0) } }) {
-            depth throws(IOError) in try URingDriver(depth: depth)
-        }
+        let report = try measure(line.map { line in { line.show($0) } })
         line?.clear()
         switch outputFormat {
         case .json:
@@ -100,6 +100,24 @@ struct BenchCommand: ParsableCommand {
                 "Error: \(report.errors) of the IOs went wrong; the first: "
                     + (report.firstError ?? "unknown"))
             throw ExitCode.failure
+        }
+    }
+
+    /// One specialised runner a driver.
+    private func measure(_ onTick: ((BenchProgress) -> Void)?) throws -> BenchReport {
+        switch driver {
+        case .uring:
+            try BenchRunner.run(plan, onTick: onTick) { depth throws(IOError) in
+                try URingDriver(depth: depth)
+            }
+        case .aio:
+            try BenchRunner.run(plan, onTick: onTick) { depth throws(IOError) in
+                try AIODriver(depth: depth)
+            }
+        case .threads:
+            try BenchRunner.run(plan, onTick: onTick) { depth throws(IOError) in
+                try ThreadPoolDriver(depth: depth)
+            }
         }
     }
 
@@ -129,8 +147,9 @@ struct BenchCommand: ParsableCommand {
 extension BenchPlan.Workload: ExpressibleByArgument {}
 extension BenchPlan.Mode: ExpressibleByArgument {}
 
+/// What an option says in bytes.
 @Sendable
-private func byteCount(_ text: String) throws -> Int {
+func byteCount(_ text: String) throws -> Int {
     guard let bytes = ByteCount.parse(text) else {
         throw ValidationError("'\(text)' is no number of bytes; write it as 4096, 4k, 1m or 1GiB.")
     }

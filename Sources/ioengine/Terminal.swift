@@ -38,7 +38,7 @@ final class LiveLine {
         isShown = false
     }
 
-    private func replace(with text: String) {
+    func replace(with text: String) {
         Terminal.write("\r\u{1b}[K" + text)
         isShown = true
     }

@@ -6,10 +6,14 @@ internal import Glibc
 struct Tool: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ioengine",
-        abstract: "Asynchronous file and block IO: measures the engine on this machine.",
-        subcommands: [BenchCommand.self])
+        abstract: "Asynchronous file and block IO: measures the engine, copies files with it.",
+        subcommands: [BenchCommand.self, CopyCommand.self])
 
     static func main() {
+        // Closed standard descriptors would be given to files of ours, and complaints written there.
+        for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
+            _ = unsafe open("/dev/null", O_RDWR)
+        }
         // Beyond RLIMIT_FSIZE a write then answers EFBIG, which is reported, instead of a signal.
         signal(SIGXFSZ, SIG_IGN)
         main(nil)

@@ -42,26 +42,6 @@ extension IOContextConfiguration {
     }
 }
 
-/// What became of an event, to be copied and compared.
-struct Outcome: Sendable {
-    var error: IOError?
-    var transferred: Int
-    var isSettled: Bool
-    /// Bytes that the buffer holds.
-    var capacity: Int
-    var action: IOAction
-
-    var errno: Errno? { error?.errno }
-
-    init(_ event: borrowing TestEvent) {
-        if case .failure(let why) = event.result { error = why }
-        transferred = event.transferred
-        isSettled = event.isSettled
-        capacity = event.buffer.capacity
-        action = event.action
-    }
-}
-
 /// The outcomes of a number of events, in the order in which they were called back.
 final class Outcomes: Sendable {
     private let list = Mutex<[(Int, Outcome)]>([])
@@ -70,7 +50,7 @@ final class Outcomes: Sendable {
     init(_ count: Int) { latch = Latch(count) }
 
     func add(_ number: Int, _ event: borrowing TestEvent) {
-        let outcome = Outcome(event)
+        let outcome = event.outcome
         list.withLock { $0.append((number, outcome)) }
         latch.countDown()
     }
@@ -140,11 +120,9 @@ extension IOChainSubmission where Callback: ~Copyable {
     }
 }
 
-func openNew(
-    _ path: String = TemporaryFolder.newPath("context"), direct: Bool = false
-) throws -> IODescriptor {
-    try IODescriptor.open(
-        FilePath(path), .readWrite, options: [.create, .truncate], direct: direct)
+/// A file that is new and empty, and has a name that no other test uses.
+func newFile(direct: Bool = false) throws -> IODescriptor {
+    try openNew(TemporaryFolder.newPath("context"), direct: direct)
 }
 
 /// Several events as one array.

@@ -10,7 +10,7 @@ import Testing
 @Suite struct SubmittingTests {
     @Test("every event is called back once, whoever submits", arguments: [0, 2])
     func roundTrip(_ workers: Int) throws {
-        let file = try openNew()
+        let file = try newFile()
         let context = try TestContext.make(try .with(workers: workers))
         let writes = Outcomes(64)
         for i in 0..<64 {
@@ -84,8 +84,8 @@ import Testing
         let count = 2000
         let outcomes = Counter()
         let latch = Latch(8 * count)
-        let threads = (0..<8).map { number in
-            TestThread {
+        let threads = try (0..<8).map { number in
+            try TestThread {
                 for i in 0..<count {
                     let callback = ClosureCallback { _ in
                         outcomes.add()
@@ -110,7 +110,7 @@ import Testing
     @Test("a chain as long as the queue gets its places beside a busy producer")
     func chainBesideProducer() throws {
         let context = try TestContext.make(depth: 8, try .with(queueCapacity: 8))
-        let producer = SteadyProducer(context)
+        let producer = try SteadyProducer(context)
         for _ in 0..<20 {
             let outcomes = Outcomes(8)
             let chain = context.submit(
@@ -143,7 +143,7 @@ import Testing
 
     @Test("a chain breaks where an event fails, and the rest is cancelled")
     func brokenChain() throws {
-        let file = try openNew()
+        let file = try newFile()
         let context = try TestContext.make()
         let outcomes = Outcomes(4)
         let chain = batch(4) { i in
@@ -168,7 +168,7 @@ import Testing
 
     @Test("bytes in flight stay below the bound, also for chains; what is above it runs alone")
     func bytes() throws {
-        let file = try openNew()
+        let file = try newFile()
         var configuration = try IOContextConfiguration.with()
         configuration.maximumBytesInFlight = 16384
         let context = try TestContext.make(depth: 16, configuration)
@@ -181,7 +181,7 @@ import Testing
             peak.note(context.snapshot().bytesInFlight)
             latch.countDown()
         }
-        let watcher = TestThread {
+        let watcher = try TestThread {
             while !isOver.isUp {
                 peak.note(context.snapshot().bytesInFlight)
             }
@@ -229,7 +229,7 @@ import Testing
         let second = try context.give(.noOperation(callback: outcomes.callback(1)))
         let third = try context.give(.noOperation(callback: outcomes.callback(2)))
         let answers = Mutex<[IOCancellation]>([])
-        let other = TestThread {
+        let other = try TestThread {
             for ticket in [second, second] {
                 let answer = context.cancel(ticket)
                 answers.withLock { $0.append(answer) }
@@ -251,8 +251,8 @@ import Testing
 
     @Test("cancelAll stops what waits, on one descriptor or on all")
     func cancelAll() throws {
-        let one = try openNew()
-        let two = try openNew()
+        let one = try newFile()
+        let two = try newFile()
         let context = try TestContext.make(depth: 1)
         for round in 0..<3 {
             let block = try Blocked(context)
@@ -264,7 +264,7 @@ import Testing
                         file, into: IOBuffer(capacity: 16), at: 0,
                         callback: outcomes.callback(i)))
             }
-            let canceller = TestThread {
+            let canceller = try TestThread {
                 _ = round == 0 ? context.cancelAll(one) : context.cancelAll()
             }
             // It waits for the loop; so let that go once the request is there for sure.
@@ -313,7 +313,7 @@ import Testing
     @Test("drain waits for callbacks too, and holds up nobody else", arguments: [0, 3])
     func draining(_ workers: Int) throws {
         let context = try TestContext.make(depth: 4, try .with(workers: workers))
-        let producer = SteadyProducer(context)
+        let producer = try SteadyProducer(context)
         for _ in 0..<200 {
             let counter = Counter()
             for _ in 0..<20 {
@@ -335,18 +335,16 @@ extension FileDescriptor {
 }
 
 /// A thread that submits without a pause.
-final class SteadyProducer: Sendable {
+final class SteadyProducer {
     private let isOver = Flag()
     private let accepted = Counter()
-    private let called = Counter()
     private let thread: TestThread
 
-    init(_ context: TestContext) {
-        let (isOver, accepted, called) = (isOver, accepted, called)
-        thread = TestThread {
+    init(_ context: TestContext) throws {
+        let (isOver, accepted) = (isOver, accepted)
+        thread = try TestThread {
             while !isOver.isUp {
-                let submission = context.submit(
-                    .noOperation(callback: ClosureCallback { _ in called.add() }))
+                let submission = context.submit(.noOperation())
                 if !submission.isAccepted { return }
                 accepted.add()
             }

@@ -1,3 +1,4 @@
+import Glibc
 import IOEngineCore
 import SystemPackage
 import Testing
@@ -24,6 +25,34 @@ import Testing
         #expect(zero.facts.kind == .characterDevice && zero.facts.isReadable)
         #expect(!zero.facts.isWritable && !zero.facts.isDirect)
         #expect(throws: Errno.badFileDescriptor) { _ = try IODescriptorFacts(of: 9999) }
+    }
+
+    @Test func filesInMemoryAreKnownAsSuch() throws {
+        let name = "/dev/shm/ioengine-core-tests"
+        let memory = try IODescriptor.open(FilePath(name), .readWrite, options: .create)
+        unsafe unlink(name)
+        #expect(memory.facts.isInMemory == true)
+        #expect(try open().facts.isInMemory == false)
+    }
+
+    @Test func requestsTellWhatIsKnownOfTheirDescriptor() throws {
+        let script = script()
+        var facts = IODescriptorFacts(size: 4096, inode: 1)
+        script.inspects = { _ in facts }
+        var loop = try makeLoop(script)
+        let file = FileDescriptor(rawValue: 3)
+        for (isDirect, isInMemory) in [(false, false), (true, false), (false, true)] {
+            facts.isDirect = isDirect
+            facts.isInMemory = isInMemory
+            loop.forget(file)
+            _ = loop.submit(.read(file, into: IOBuffer(capacity: 16), at: 0))
+            _ = loop.submit(.sync(file))
+            _ = loop.wait()
+            while loop.next() != nil {}
+        }
+        let wanted: [IODescriptorTraits] = [.known, [.known, .direct], [.known, .inMemory]]
+        let seen = script.allRequests.map(\.traits)
+        #expect(seen == wanted.flatMap { [$0, $0] })
     }
 
     @Test func openingTellsWhatIsWrong() {

@@ -37,6 +37,10 @@ struct PlanTests {
         ("--runtime", { $0.runtimeSeconds = -1 }),
         ("--runtime", { $0.runtimeSeconds = .nan }),
         ("--file-state", { $0.fileState = .partlyWritten }),
+        ("--submitters", { ($0.mode, $0.submitters) = (.context, -1) }),
+        ("--submitters", { ($0.mode, $0.submitters) = (.context, 5000) }),
+        ("--workers", { $0.workers = 1 }),
+        ("--mode loop", { ($0.mode, $0.verify) = (.context, true) }),
     ]
 
     @Test(arguments: bad.indices)

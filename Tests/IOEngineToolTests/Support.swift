@@ -6,10 +6,13 @@ import SystemPackage
 
 /// A directory of one test's own, gone with it.
 final class Directory {
-    let url = FileManager.default.temporaryDirectory
-        .appendingPathComponent("ioengine-tool-\(UUID().uuidString)")
+    let url: URL
 
-    init() throws {
+    /// - Parameter parent: Nil: where temporary files belong.
+    init(in parent: String? = nil) throws {
+        let parent =
+            parent.map { URL(fileURLWithPath: $0) } ?? FileManager.default.temporaryDirectory
+        url = parent.appendingPathComponent("ioengine-tool-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
     }
 

@@ -60,9 +60,30 @@ struct ToolTests {
     }
 
     @Test(arguments: [
+        [], ["--submitters", "1"], ["--submitters", "2", "--rw", "randrw"], ["--workers", "2"],
+        ["--rw", "write"], ["--rw", "randrw", "--workers", "1", "--numjobs", "2"],
+        ["--iodepth", "1", "--registered"],
+        ["--iodepth", "3", "--submitters", "3", "--workers", "1"],
+    ])
+    func contextsAreMeasured(_ options: [String]) throws {
+        let run = try Executable.run(
+            "ioengine",
+            Self.quick + ["--mode", "context", "--output-format", "json"] + options,
+            in: try Directory())
+        #expect(run.status == 0, "\(run.complaint)")
+        let object = try JSONSerialization.jsonObject(with: Data(run.output.utf8))
+        let fields = try #require(object as? [String: Any])
+        #expect(fields["mode"] as? String == "context" && fields["errors"] as? Int == 0)
+        #expect(try #require(fields["iops"] as? Double) > 0)
+        #expect(fields["latencyNanoseconds"] is [String: Any])
+    }
+
+    @Test(arguments: [
         (["--bs", "0"], "--bs"), (["--iodepth", "0"], "--iodepth"),
         (["--iodepth", "60000"], "depth"), (["--runtime", "-1"], "--runtime"),
         (["--bs", "2m"], "--bs"), (["--verify"], "--file-state"),
+        (["--submitters", "1"], "--mode"), (["--workers", "-1", "--mode", "context"], "--workers"),
+        (["--mode", "context", "--verify"], "--mode"),
     ])
     func refusesInASentence(_ arguments: [String], _ remedy: String) throws {
         let directory = try Directory()

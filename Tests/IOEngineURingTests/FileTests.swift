@@ -12,7 +12,8 @@ import Testing
         arguments: TestFileSystem.available, [1, 2, 5, 16])
     func randomMix(_ name: String, depth: Int) throws {
         let fileSystem = try #require(TestFileSystem.named(name))
-        var mix = try RandomMix(on: fileSystem, depth: depth)
+        var mix = try RandomMix(
+            on: fileSystem, depth: depth, driver: try URingDriver(depth: depth))
         try mix.run(operations: 500)
     }
 

@@ -8,29 +8,6 @@ import Testing
 
 /// Ending waits from other threads, and who may enter a ring.
 @Suite struct WakerTests {
-    /// Runs `body` on a thread of its own and waits for its end.
-    final class Thread {
-        private var thread = pthread_t()
-
-        init(_ body: @escaping @Sendable () -> Void) throws {
-            final class Box {
-                let body: @Sendable () -> Void
-                init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-            }
-            let box = unsafe Unmanaged.passRetained(Box(body)).toOpaque()
-            let answer = unsafe pthread_create(
-                &thread, nil,
-                { box in
-                    unsafe Unmanaged<Box>.fromOpaque(box.unsafelyUnwrapped).takeRetainedValue()
-                        .body()
-                    return nil
-                }, box)
-            if answer != 0 { throw Errno(rawValue: answer) }
-        }
-
-        func join() { pthread_join(thread, nil) }
-    }
-
     /// Long after any wake-up: reaching it means that the wake-up was lost.
     private func far(_ driver: borrowing URingDriver) -> IOInstant {
         driver.now().advanced(by: .seconds(20))
@@ -43,7 +20,7 @@ import Testing
         var driver = try URingDriver(depth: 4, configuration: .init(firstRung: rung))
         let waker = driver.waker
         let waits = Counter()
-        let thread = try Thread {
+        let thread = try TestThread {
             // One wake-up a wait: the next comes when the wait before has ended.
             for round in 0..<200 {
                 while waits.value < round { sched_yield() }
@@ -177,7 +154,7 @@ import Testing
         try unsafe driver.pointee.mustStage(.plain(.noOperation, 0))
         let address = UInt(bitPattern: driver)
         let answer = Slot<IOWaitOutcome>()
-        try Thread {
+        try TestThread {
             let driver = unsafe UnsafeMutablePointer<URingDriver>(bitPattern: address)
                 .unsafelyUnwrapped
             answer.put(unsafe driver.pointee.submit(minimum: 0, deadline: nil))

@@ -1,5 +1,7 @@
 import Glibc
+import IOEngineAIO
 import IOEngineCore
+import IOEngineThreads
 import IOEngineURing
 import SystemPackage
 
@@ -13,7 +15,7 @@ func check(_ isRight: Bool, _ what: @autoclosure () -> String) {
     print("failed: \(what())")
 }
 
-typealias HelperLoop = IOLoop<NoCallback, URingDriver>
+typealias HelperLoop<Driver: IODriver & ~Copyable> = IOLoop<NoCallback, Driver>
 typealias HelperEvent = IOEvent<NoCallback>
 
 /// What became of an event.
@@ -26,7 +28,9 @@ struct End: CustomStringConvertible {
 }
 
 /// Submits one event and waits for its end.
-func perform(_ loop: inout HelperLoop, _ event: consuming HelperEvent) throws -> End {
+func perform<Driver: ~Copyable>(
+    _ loop: inout HelperLoop<Driver>, _ event: consuming HelperEvent
+) throws -> End {
     guard loop.submit(event).isAccepted else { throw Errno.noBufferSpace }
     while true {
         if let event = loop.next() {
@@ -38,8 +42,29 @@ func perform(_ loop: inout HelperLoop, _ event: consuming HelperEvent) throws ->
     }
 }
 
-func makeLoop(depth: Int = 4) throws -> HelperLoop {
+func makeLoop(depth: Int = 4) throws -> HelperLoop<URingDriver> {
     try HelperLoop(depth: depth, driver: try URingDriver(depth: depth))
+}
+
+/// A scenario for every driver.
+protocol Scenario {
+    static func run<Driver: IODriver & ~Copyable>(
+        _ arguments: [String], _ make: (Int) throws -> Driver
+    ) throws
+}
+
+extension Scenario {
+    static func uring(_ arguments: [String]) throws {
+        try run(arguments) { try URingDriver(depth: $0) }
+    }
+
+    static func aio(_ arguments: [String]) throws {
+        try run(arguments) { try AIODriver(depth: $0) }
+    }
+
+    static func threads(_ arguments: [String]) throws {
+        try run(arguments) { try ThreadPoolDriver(depth: $0) }
+    }
 }
 
 func setLimit(_ resource: Int32, _ value: UInt) {

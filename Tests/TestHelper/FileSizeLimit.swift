@@ -10,74 +10,85 @@ private func limited(_ arguments: [String]) throws -> FilePath {
 }
 
 /// Writes and allocates across and beyond the limit, buffered and direct.
-func fileSizeLimit(_ arguments: [String]) throws {
-    let path = try limited(arguments)
-    for direct in [false, true] {
-        let file = try IODescriptor.open(
-            path, .readWrite, options: [.create, .truncate], direct: direct)
-        var loop = try makeLoop()
-        let below = try perform(&loop, .write(file, from: IOBuffer(zeroed: 4096), at: 0))
-        check(below.bytes == 4096 && below.error == nil, "below the limit: \(below)")
-        for offset in [65536, 1 << 20, Int64.max - 4096] {
-            let offset = direct ? offset / 4096 * 4096 : offset
-            let beyond = try perform(&loop, .write(file, from: IOBuffer(zeroed: 4096), at: offset))
+enum FileSizeLimit: Scenario {
+    static func run<Driver: IODriver & ~Copyable>(
+        _ arguments: [String], _ make: (Int) throws -> Driver
+    ) throws {
+        let path = try limited(arguments)
+        for direct in [false, true] {
+            let file = try IODescriptor.open(
+                path, .readWrite, options: [.create, .truncate], direct: direct)
+            var loop = try HelperLoop(depth: 4, driver: try make(4))
+            let below = try perform(&loop, .write(file, from: IOBuffer(zeroed: 4096), at: 0))
+            check(below.bytes == 4096 && below.error == nil, "below the limit: \(below)")
+            for offset in [65536, 1 << 20, Int64.max - 4096] {
+                let offset = direct ? offset / 4096 * 4096 : offset
+                let beyond = try perform(
+                    &loop, .write(file, from: IOBuffer(zeroed: 4096), at: offset))
+                check(
+                    beyond.error?.errno == .fileTooLarge && beyond.error?.reason == .fileSizeLimit,
+                    "at \(offset), direct \(direct): \(beyond)")
+                check(
+                    beyond.error?.advice.contains("RLIMIT_FSIZE") == true, "the advice: \(beyond)")
+            }
+            let across = try perform(&loop, .write(file, from: IOBuffer(zeroed: 16384), at: 57344))
             check(
-                beyond.error?.errno == .fileTooLarge && beyond.error?.reason == .fileSizeLimit,
-                "at \(offset), direct \(direct): \(beyond)")
-            check(beyond.error?.advice.contains("RLIMIT_FSIZE") == true, "the advice: \(beyond)")
+                across.error?.errno == .fileTooLarge && across.error?.reason == .fileSizeLimit,
+                "across, direct \(direct): \(across)")
+            check(across.bytes == 8192 || across.bytes == 0, "what fitted: \(across.bytes)")
+            check(across.count == 16384, "the buffer comes back")
+            let allocate = try perform(&loop, .allocate(file, at: 1 << 20, length: 4096))
+            check(allocate.error?.errno == .fileTooLarge, "allocate beyond: \(allocate)")
+            let growing = try perform(&loop, .allocate(file, at: 0, length: 1 << 20))
+            check(growing.error?.errno == .fileTooLarge, "allocate across: \(growing)")
+            let inside = try perform(&loop, .allocate(file, .keepSize, at: 0, length: 1 << 20))
+            // tmpfs looks at the limit although the size would stay.
+            check(
+                inside.error == nil || inside.error?.errno == .fileTooLarge,
+                "an allocate that keeps the size: \(inside)")
+            let read = try perform(&loop, .read(file, into: IOBuffer(capacity: 4096), at: 0))
+            check(read.bytes == 4096, "reads have no limit: \(read)")
         }
-        let across = try perform(&loop, .write(file, from: IOBuffer(zeroed: 16384), at: 57344))
-        check(
-            across.error?.errno == .fileTooLarge && across.error?.reason == .fileSizeLimit,
-            "across, direct \(direct): \(across)")
-        check(across.bytes == 8192 || across.bytes == 0, "what fitted: \(across.bytes)")
-        check(across.count == 16384, "the buffer comes back")
-        let allocate = try perform(&loop, .allocate(file, at: 1 << 20, length: 4096))
-        check(allocate.error?.errno == .fileTooLarge, "allocate beyond: \(allocate)")
-        let growing = try perform(&loop, .allocate(file, at: 0, length: 1 << 20))
-        check(growing.error?.errno == .fileTooLarge, "allocate across: \(growing)")
-        let inside = try perform(&loop, .allocate(file, .keepSize, at: 0, length: 1 << 20))
-        // tmpfs looks at the limit although the size would stay.
-        check(
-            inside.error == nil || inside.error?.errno == .fileTooLarge,
-            "an allocate that keeps the size: \(inside)")
-        let read = try perform(&loop, .read(file, into: IOBuffer(capacity: 4096), at: 0))
-        check(read.bytes == 4096, "reads have no limit: \(read)")
     }
 }
 
 /// A file that is as large as the limit, and appended to: the offset says nothing about where.
-func appendingAtTheLimit(_ arguments: [String]) throws {
-    let path = try limited(arguments)
-    for direct in [false, true] {
-        let file = try IODescriptor.open(
-            path, .readWrite, options: [.create, .truncate], direct: direct)
-        let appending = try IODescriptor.open(path, .writeOnly, options: .append, direct: direct)
-        var loop = try makeLoop()
-        let first = try perform(&loop, .write(file, from: IOBuffer(zeroed: 65536), at: 0))
-        check(first.bytes == 65536, "up to the limit: \(first)")
-        let end = try perform(&loop, .write(appending, from: IOBuffer(zeroed: 4096), at: 0))
-        check(
-            end.error?.errno == .fileTooLarge,
-            "appended by the descriptor, direct \(direct): \(end)")
-        // Several in flight, of which the first reaches the limit.
-        check(ftruncate(file.rawValue, 65536 - 4096) == 0, "ftruncate")
-        for _ in 0..<4 {
-            _ = loop.submit(.write(appending, from: IOBuffer(zeroed: 4096), at: 0))
-        }
-        while loop.inFlight > 0 {
-            _ = loop.wait(minimum: 1)
-            while let event = loop.next() {
-                check(event.errno == nil || event.errno == .fileTooLarge, "one of several")
+enum AppendingAtTheLimit: Scenario {
+    static func run<Driver: IODriver & ~Copyable>(
+        _ arguments: [String], _ make: (Int) throws -> Driver
+    ) throws {
+        let path = try limited(arguments)
+        for direct in [false, true] {
+            let file = try IODescriptor.open(
+                path, .readWrite, options: [.create, .truncate], direct: direct)
+            let appending = try IODescriptor.open(
+                path, .writeOnly, options: .append, direct: direct)
+            var loop = try HelperLoop(depth: 4, driver: try make(4))
+            let first = try perform(&loop, .write(file, from: IOBuffer(zeroed: 65536), at: 0))
+            check(first.bytes == 65536, "up to the limit: \(first)")
+            let end = try perform(&loop, .write(appending, from: IOBuffer(zeroed: 4096), at: 0))
+            check(
+                end.error?.errno == .fileTooLarge,
+                "appended by the descriptor, direct \(direct): \(end)")
+            // Several in flight, of which the first reaches the limit.
+            check(ftruncate(file.rawValue, 65536 - 4096) == 0, "ftruncate")
+            for _ in 0..<4 {
+                _ = loop.submit(.write(appending, from: IOBuffer(zeroed: 4096), at: 0))
             }
+            while loop.inFlight > 0 {
+                _ = loop.wait(minimum: 1)
+                while let event = loop.next() {
+                    check(event.errno == nil || event.errno == .fileTooLarge, "one of several")
+                }
+            }
+            let size = try file.fileDescriptor.seek(offset: 0, from: .end)
+            check(size == 65536, "several made the file \(size) bytes long")
+            var event = HelperEvent.write(file, from: IOBuffer(zeroed: 4096), at: 0)
+            event.flags = .append
+            let flagged = try perform(&loop, event)
+            check(
+                flagged.error?.errno == .fileTooLarge,
+                "appended by the flag, direct \(direct): \(flagged)")
         }
-        let size = try file.fileDescriptor.seek(offset: 0, from: .end)
-        check(size == 65536, "several made the file \(size) bytes long")
-        var event = HelperEvent.write(file, from: IOBuffer(zeroed: 4096), at: 0)
-        event.flags = .append
-        let flagged = try perform(&loop, event)
-        check(
-            flagged.error?.errno == .fileTooLarge,
-            "appended by the flag, direct \(direct): \(flagged)")
     }
 }

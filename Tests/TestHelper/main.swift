@@ -3,9 +3,20 @@
 import Glibc
 
 let scenarios: [String: ([String]) throws -> Void] = [
-    "file-size-limit": fileSizeLimit,
-    "appending-at-the-limit": appendingAtTheLimit,
-    "signal-storm": signalStorm,
+    "file-size-limit": FileSizeLimit.uring,
+    "aio-file-size-limit": FileSizeLimit.aio,
+    "threads-file-size-limit": FileSizeLimit.threads,
+    "appending-at-the-limit": AppendingAtTheLimit.uring,
+    "aio-appending-at-the-limit": AppendingAtTheLimit.aio,
+    "threads-appending-at-the-limit": AppendingAtTheLimit.threads,
+    "signal-storm": SignalStorm.uring,
+    "aio-signal-storm": SignalStorm.aio,
+    "threads-signal-storm": SignalStorm.threads,
+    "leftovers": Leftovers.uring,
+    "aio-leftovers": Leftovers.aio,
+    "threads-leftovers": Leftovers.threads,
+    "aio-no-threads": NoThreads.aio,
+    "threads-no-threads": NoThreads.threads,
     "memory-lock-limit": memoryLockLimit,
     "no-descriptors": noDescriptors,
 ]

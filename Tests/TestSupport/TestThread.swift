@@ -1,97 +1,27 @@
-internal import CLinux
 internal import Glibc
+internal import SystemPackage
 
-/// A thread of a test's own, which is no thread of the engine's.
-///
-/// Unchecked: only whoever made it joins it, once.
-public final class TestThread: @unchecked Sendable {
+/// A thread of a test's own. Join it exactly once.
+public final class TestThread {
     private var thread = pthread_t()
-    private var isJoined = false
 
-    private final class Body {
-        let run: @Sendable () -> Void
-        init(_ run: @escaping @Sendable () -> Void) { self.run = run }
+    private final class Box {
+        let body: @Sendable () -> Void
+        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
     }
 
-    /// Traps when there is no thread to be had: a test cannot go on then.
-    public init(_ body: @escaping @Sendable () -> Void) {
-        let box = unsafe Unmanaged.passRetained(Body(body)).toOpaque()
+    /// Runs `body`.
+    public init(_ body: @escaping @Sendable () -> Void) throws {
+        let box = unsafe Unmanaged.passRetained(Box(body)).toOpaque()
         let answer = unsafe pthread_create(
             &thread, nil,
             { box in
-                unsafe Unmanaged<Body>.fromOpaque(box.unsafelyUnwrapped).takeRetainedValue().run()
+                unsafe Unmanaged<Box>.fromOpaque(box.unsafelyUnwrapped).takeRetainedValue().body()
                 return nil
             }, box)
-        precondition(answer == 0, "pthread_create: \(answer)")
+        if answer != 0 { throw Errno(rawValue: answer) }
     }
 
-    public func join() {
-        if isJoined { return }
-        isJoined = true
-        pthread_join(thread, nil)
-    }
-}
-
-/// The threads of this process, as the kernel lists them.
-public enum ThreadList {
-    public struct Entry: Sendable, Hashable {
-        public let number: Int32
-        public let name: String
-
-        /// A field of `/proc/self/task/N/status`, without the blanks around it.
-        public func status(_ field: String) -> String? {
-            contents("status")?.split(separator: "\n")
-                .first { $0.hasPrefix(field + ":") }
-                .map { String($0.dropFirst(field.count + 1).drop { $0 == "\t" || $0 == " " }) }
-        }
-
-        /// Nanoseconds on a processor; `/proc/self/task/N/schedstat`.
-        public var processorNanoseconds: Int64? {
-            contents("schedstat")?.split(separator: " ").first.flatMap { Int64($0) }
-        }
-
-        private func contents(_ file: String) -> String? {
-            ThreadList.contents("/proc/self/task/\(number)/\(file)")
-        }
-    }
-
-    public static var all: [Entry] {
-        guard let folder = unsafe opendir("/proc/self/task") else { return [] }
-        defer { unsafe closedir(folder) }
-        var entries: [Entry] = []
-        while let entry = unsafe readdir(folder) {
-            let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { start in
-                unsafe String(cString: UnsafeRawPointer(start).assumingMemoryBound(to: CChar.self))
-            }
-            guard let number = Int32(name),
-                let label = contents("/proc/self/task/\(number)/comm")
-            else { continue }
-            entries.append(Entry(number: number, name: String(label.dropLast())))
-        }
-        return entries
-    }
-
-    public static func named(_ name: String) -> [Entry] { all.filter { $0.name == name } }
-
-    private static func contents(_ path: String) -> String? {
-        let file = unsafe Glibc.open(path, O_RDONLY)
-        guard file >= 0 else { return nil }
-        defer { Glibc.close(file) }
-        var bytes = [UInt8](repeating: 0, count: 8192)
-        let count = unsafe Glibc.read(file, &bytes, bytes.count)
-        return count < 0 ? nil : String(decoding: bytes[..<count], as: UTF8.self)
-    }
-}
-
-/// Looks again and again until something is so, within a bound: for what nobody announces.
-public func eventually(seconds: Int = 60, _ isSo: () -> Bool) -> Bool {
-    var now = timespec()
-    unsafe clock_gettime(CLOCK_MONOTONIC, &now)
-    let end = now.tv_sec + seconds
-    while !isSo() {
-        unsafe clock_gettime(CLOCK_MONOTONIC, &now)
-        if now.tv_sec > end { return isSo() }
-        usleep(200)
-    }
-    return true
+    /// Waits for its end.
+    public func join() { pthread_join(thread, nil) }
 }

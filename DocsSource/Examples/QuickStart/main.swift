@@ -1,26 +1,27 @@
-// The example in README.md, word for word; a test compares the two.
+// The example of the README: the tests compare the two and run this.
 import IOEngineCore
 import IOEngineURing
 import SystemPackage
 
 let file = try IODescriptor.open(
     "/tmp/ioengine-quickstart.dat", .readWrite, options: [.create, .truncate])
-var loop = try IOLoop<ClosureCallback, URingDriver>(
-    depth: 32, driver: try URingDriver(depth: 32))
+let context = try IOContext<ClosureCallback, URingDriver>(depth: 32) { () throws(IOError) in
+    try URingDriver(depth: 32)
+}
 
-_ = loop.submit(
-    .write(
-        file, from: IOBuffer(copying: Array("Hello from the ring".utf8)), at: 0,
-        callback: ClosureCallback { event, submitter in
-            // Runs once, inside loop.run. It may submit again: here the bytes are read back.
-            _ = submitter.submit(
-                .read(
-                    file, into: IOBuffer(capacity: 4096), at: 0,
-                    callback: ClosureCallback { event in
-                        switch event.result {
-                        case .success(let bytes): print("read \(bytes) bytes back")
-                        case .failure(let error): print(error)
-                        }
-                    }))
+// From any thread. The buffer moves into the engine, and comes back with the event.
+context.submit(.write(file, from: IOBuffer(copying: Array("Hello from the ring".utf8)), at: 0))
+context.submit(.sync(file))  // begins when the write has settled
+try context.drain()
+
+context.submit(
+    .read(
+        file, into: IOBuffer(capacity: 4096), at: 0,
+        callback: ClosureCallback { event in
+            // Runs exactly once, on the context's own thread.
+            switch event.result {
+            case .success(let bytes): print("read \(bytes) bytes back")
+            case .failure(let error): print(error)
+            }
         }))
-while loop.inFlight > 0 { loop.run() }
+context.shutdown()  // after everything accepted was called back

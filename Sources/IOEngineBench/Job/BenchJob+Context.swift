@@ -59,7 +59,7 @@ extension BenchJob {
             context.shutdown()
             if lanes.failed > 0 {
                 result.errors += UInt64(lanes.failed)
-                result.firstError = result.firstError ?? "an IO failed; --mode loop says which"
+                result.firstError = result.firstError ?? lanes.firstError
             }
         }
         order.gate.pass(.measured)

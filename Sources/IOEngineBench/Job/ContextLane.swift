@@ -11,11 +11,23 @@ public struct ContextLane: ~Copyable {
     @usableFromInline let finished = Atomic<Int>(0)
     @usableFromInline let failed = Atomic<Int>(0)
     @usableFromInline let isStopping = Atomic<Bool>(false)
+    /// The words of the first failure.
+    private let firstError = Mutex<String?>(nil)
 
     init(_ order: JobOrder, offsets: OffsetSequence) {
         self.order = order
         self.offsets = offsets
     }
+
+    /// Counts a failed event. Any thread.
+    @usableFromInline
+    func note(_ event: borrowing IOEvent<ContextCallback>) {
+        failed.add(1, ordering: .relaxed)
+        guard case .failure(let error) = event.result else { return }
+        firstError.withLock { if $0 == nil { $0 = error.description } }
+    }
+
+    var error: String? { firstError.withLock { $0 } }
 
     /// The next event of the circle around a buffer.
     @inlinable
@@ -61,7 +73,7 @@ public struct ContextCallback: IOCallback, @unchecked Sendable {
         _ event: consuming IOEvent<ContextCallback>,
         _ submitter: borrowing IOSubmitter<ContextCallback>
     ) {
-        if event.errno != nil { unsafe lane.pointee.failed.add(1, ordering: .relaxed) }
+        if event.errno != nil { unsafe lane.pointee.note(event) }
         guard submitsAgain else {
             unsafe lane.pointee.finished.add(1, ordering: .relaxed)
             return

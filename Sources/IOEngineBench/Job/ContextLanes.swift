@@ -59,4 +59,7 @@ final class ContextLanes {
     var failed: Int {
         (0..<count).reduce(0) { sum, i in unsafe sum + lanes[i].failed.load(ordering: .relaxed) }
     }
+
+    @usableFromInline
+    var firstError: String? { (0..<count).lazy.compactMap { unsafe self.lanes[$0].error }.first }
 }

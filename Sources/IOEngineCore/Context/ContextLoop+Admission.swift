@@ -33,7 +33,7 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
     /// Takes a whole chain on the loop's own thread, or nothing.
     @usableFromInline
     mutating func submit(
-        chain: consuming UniqueArray<IOEvent<Callback>>
+        chain: consuming UniqueArray<IOEvent<Callback>>, _ limits: IOLimits
     ) -> IOChainSubmission<Callback> {
         if isEnding || shared.isForked { return .closed(chain) }
         if unsafe chain.count > core.pointee.depth {
@@ -43,7 +43,7 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
         guard !hasBacklog, shared.queue.end == shared.queue.head, hasRoom(chain.count) else {
             return .full(chain)
         }
-        return unsafe core.pointee.submit(chain: chain)
+        return unsafe core.pointee.submit(chain: chain, limits)
     }
 
     /// Whether anything that was accepted before has no slot yet.

@@ -118,14 +118,15 @@ extension IOContext where Callback: ~Copyable, Driver: ~Copyable {
 
 extension IOContext where Callback: ~Copyable, Driver: ~Copyable {
     /// Hands a chain over: each event begins only after the one before it has succeeded, and is cancelled
-    /// (ECANCELED) if that failed. All or none is taken; waits for places as ``submit(_:_:)`` does.
+    /// (ECANCELED) if that failed. All or none is taken; waits for places as ``submit(_:_:)`` does. The
+    /// limits are each event's.
     @discardableResult
     public func submit(
-        chain: consuming UniqueArray<IOEvent<Callback>>
+        chain: consuming UniqueArray<IOEvent<Callback>>, _ limits: IOLimits = .none
     ) -> IOChainSubmission<Callback> {
         let count = chain.count
         while true {
-            switch trySubmit(chain: chain) {
+            switch trySubmit(chain: chain, limits) {
             case .full(let back):
                 if !shared.waitForPlaces(count) { return .full(back) }
                 chain = back
@@ -138,11 +139,11 @@ extension IOContext where Callback: ~Copyable, Driver: ~Copyable {
 
     /// Hands a chain over if there are places for all of it.
     public func trySubmit(
-        chain: consuming UniqueArray<IOEvent<Callback>>
+        chain: consuming UniqueArray<IOEvent<Callback>>, _ limits: IOLimits = .none
     ) -> IOChainSubmission<Callback> {
         if shared.isOnLoop, let side = unsafe shared.loopSide {
             return unsafe side.assumingMemoryBound(to: ContextLoop<Callback, Driver>.self).pointee
-                .submit(chain: chain)
+                .submit(chain: chain, limits)
         }
         if shared.isForked { return .closed(chain) }
         let count = chain.count
@@ -151,7 +152,7 @@ extension IOContext where Callback: ~Copyable, Driver: ~Copyable {
         if count == 0 { return .accepted(IOTickets([])) }
         switch shared.queue.claim(count) {
         case .position(let position):
-            shared.fill(position, chain: &chain)
+            shared.fill(position, chain: &chain, limits)
             shared.wake()
             return .accepted(IOTickets(queued: position..<position + count))
         case .closed: return .closed(chain)
@@ -187,13 +188,15 @@ extension ContextShared where Callback: ~Copyable {
 
     /// Fills claimed places with a chain, its first event last: who sees that one sees all.
     @usableFromInline
-    func fill(_ position: Int, chain: inout UniqueArray<IOEvent<Callback>>) {
+    func fill(
+        _ position: Int, chain: inout UniqueArray<IOEvent<Callback>>, _ limits: IOLimits
+    ) {
         let count = chain.count
         for i in (0..<count).reversed() {
             queue.fill(
                 position + i,
                 QueuedEvent(
-                    chain.removeLast(), .none, followers: UInt32(count - 1 - i),
+                    chain.removeLast(), limits, followers: UInt32(count - 1 - i),
                     isFollower: i > 0))
         }
     }

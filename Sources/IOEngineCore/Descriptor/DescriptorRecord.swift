@@ -36,7 +36,8 @@ struct DescriptorRecord {
     /// O_APPEND: writes are never split or continued.
     @usableFromInline var isAppending = false
     @usableFromInline var isRegular = false
-    @usableFromInline var isDirect = false
+    /// What requests tell the driver of the file.
+    @usableFromInline var traits: IODescriptorTraits = []
 
     /// Device and inode, by which a reused number is recognised.
     @usableFromInline var device: UInt64 = 0
@@ -55,7 +56,7 @@ struct DescriptorRecord {
         isKnown = true
         isAppending = facts.isAppending
         isRegular = facts.kind == .regular
-        isDirect = facts.isDirect
+        traits = IODescriptorTraits(facts)
         // What an earlier sync lost is lost, whoever asks.
         if device != facts.device || inode != facts.inode { syncErrno = 0 }
         device = facts.device

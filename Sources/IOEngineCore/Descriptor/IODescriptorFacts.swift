@@ -30,6 +30,9 @@ public struct IODescriptorFacts: Hashable, Sendable {
     public var offsetAlignment: Int
     /// The same for memory addresses.
     public var memoryAlignment: Int
+    /// On a file system that keeps its data in memory (tmpfs, ramfs, hugetlbfs), where nothing waits
+    /// for a device.
+    public var isInMemory: Bool
 
     /// For drivers whose descriptors the kernel does not know.
     @inlinable
@@ -37,7 +40,7 @@ public struct IODescriptorFacts: Hashable, Sendable {
         kind: Kind = .regular, isSeekable: Bool = true, isDirect: Bool = false,
         isAppending: Bool = false, isReadable: Bool = true, isWritable: Bool = true,
         size: Int64 = 0, device: UInt64 = 0, inode: UInt64 = 0,
-        offsetAlignment: Int = 0, memoryAlignment: Int = 0
+        offsetAlignment: Int = 0, memoryAlignment: Int = 0, isInMemory: Bool = false
     ) {
         self.kind = kind
         self.isSeekable = isSeekable
@@ -50,10 +53,11 @@ public struct IODescriptorFacts: Hashable, Sendable {
         self.inode = inode
         self.offsetAlignment = offsetAlignment
         self.memoryAlignment = memoryAlignment
+        self.isInMemory = isInMemory
     }
 
-    /// Asks the kernel: `statx(2)`, `fcntl(2)` and `lseek(2)`, about 1 us together. Throws EBADF for
-    /// a number that is not open.
+    /// Asks the kernel: `statx(2)`, `fstatfs(2)`, `fcntl(2)` and `lseek(2)`, about 1 us together.
+    /// Throws EBADF for a number that is not open.
     public init(of descriptor: Int32) throws(Errno) {
         let status = fcntl(descriptor, F_GETFL)
         guard status >= 0 else { throw Errno(rawValue: Glibc.errno) }
@@ -82,7 +86,17 @@ public struct IODescriptorFacts: Hashable, Sendable {
             offsetAlignment = Int(answer.stx_dio_offset_align)
             memoryAlignment = Int(answer.stx_dio_mem_align)
         }
+        if kind == .regular {
+            var system = CLinux.statfs()
+            if unsafe fstatfs(descriptor, &system) == 0 {
+                isInMemory = Self.memoryFileSystems.contains(
+                    UInt32(truncatingIfNeeded: system.f_type))
+            }
+        }
     }
+
+    /// TMPFS_MAGIC, RAMFS_MAGIC and HUGETLBFS_MAGIC of `statfs(2)`.
+    private static let memoryFileSystems: [UInt32] = [0x0102_1994, 0x8584_58f6, 0x9584_58f6]
 
     /// BLKGETSIZE64, `_IOR(0x12, 114, size_t)`: a macro that Swift cannot import.
     private static var blockDeviceSize: UInt { 0x8008_1272 }

@@ -33,6 +33,8 @@ public struct IORequest: @unchecked Sendable {
     /// The request came back EAGAIN without having asked for that: do not try inline again, but on a
     /// thread that may block.
     public var mayBlock: Bool
+    /// What is known of the descriptor.
+    public var traits: IODescriptorTraits
 
     /// What one kernel transfer moves at most: 2^31 minus a page (MAX_RW_COUNT, `read(2)`).
     @inlinable public static var maximumTransfer: Int { 0x7fff_f000 }
@@ -43,7 +45,8 @@ public struct IORequest: @unchecked Sendable {
         address: UnsafeMutableRawPointer? = nil, vectorCount: UInt32 = 0,
         offset: Int64 = 0, length: Int = 0, flags: IOFlags = [],
         allocationMode: IOAllocationMode = .extend, priority: IOPriority = .inherited,
-        registeredDescriptor: Int32 = -1, registeredRegion: Int32 = -1, mayBlock: Bool = false
+        registeredDescriptor: Int32 = -1, registeredRegion: Int32 = -1, mayBlock: Bool = false,
+        traits: IODescriptorTraits = []
     ) {
         self.token = token
         self.action = action
@@ -58,6 +61,7 @@ public struct IORequest: @unchecked Sendable {
         self.registeredDescriptor = registeredDescriptor
         self.registeredRegion = registeredRegion
         self.mayBlock = mayBlock
+        self.traits = traits
     }
 }
 

@@ -5,12 +5,12 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
     /// Hands a chain to the engine: each event begins only after the one before it has succeeded, and
     /// is cancelled if that failed. A read that ends at the end of the file has succeeded.
     ///
-    /// All or none is taken. Costs two allocations for the tickets.
+    /// All or none is taken. Costs two allocations for the tickets. The limits are each event's.
     @inlinable
     public mutating func submit(
-        chain: consuming UniqueArray<IOEvent<Callback>>
+        chain: consuming UniqueArray<IOEvent<Callback>>, _ limits: IOLimits = .none
     ) -> IOChainSubmission<Callback> {
-        unsafe core.pointee.submit(chain: chain)
+        unsafe core.pointee.submit(chain: chain, limits)
     }
 
     /// Asks for an event to be stopped. Its callback still runs, once it has settled: with ECANCELED, or

@@ -340,7 +340,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         unsafe slot.pointee.record = unsafe record
         if action.changesData {
             unsafe noteWrite(slotNumber, record)
-            if unsafe isAppend && record.pointee.isDirect {
+            if unsafe isAppend && record.pointee.traits.contains(.direct) {
                 unsafe waitForTurn(slotNumber, record)
             }
         } else if action.isSync {

@@ -5,14 +5,16 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// Takes a whole chain in, or nothing.
     @inlinable
     mutating func submit(
-        chain: consuming UniqueArray<IOEvent<Callback>>
+        chain: consuming UniqueArray<IOEvent<Callback>>, _ limits: IOLimits
     ) -> IOChainSubmission<Callback> {
         if unsafe isClosed || life.pointee.isForked { return .closed(chain) }
         if chain.count > depth { return .tooLong(chain, limit: depth) }
         guard chain.count <= freeCount, maximumBytes == .max || hasBytes(for: chain) else {
             return .full(chain)
         }
-        return .accepted(IOTickets(accept(chain: &chain)))
+        let tickets = accept(chain: &chain)
+        if !limits.isNone { for ticket in tickets { limit(ticket.slot, limits) } }
+        return .accepted(IOTickets(tickets))
     }
 
     /// Whether the chain's transfers fit below the bound on bytes together, or are alone.

@@ -66,7 +66,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             flags: event.pointee.flags, priority: event.pointee.priority,
             registeredDescriptor: slot.pointee.record?.pointee.registeredIndex ?? -1,
             registeredRegion: registeredPool == 0 ? -1 : registeredRegion(of: event.pointee.buffer),
-            mayBlock: slot.pointee.machine.traits.contains(.mayBlock))
+            mayBlock: slot.pointee.machine.traits.contains(.mayBlock),
+            traits: slot.pointee.record?.pointee.traits ?? [])
     }
 
     /// The registered region that a buffer lies in, or -1.
@@ -91,7 +92,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             flags: event.pointee.flags, allocationMode: event.pointee.allocationMode,
             priority: event.pointee.priority,
             registeredDescriptor: slot.pointee.record?.pointee.registeredIndex ?? -1,
-            mayBlock: slot.pointee.machine.traits.contains(.mayBlock))
+            mayBlock: slot.pointee.machine.traits.contains(.mayBlock),
+            traits: slot.pointee.record?.pointee.traits ?? [])
         unsafe slot.pointee.requested = 0
         guard let storage = unsafe event.pointee.vectored else { return request }
         let done = unsafe event.pointee.transferred

@@ -231,6 +231,11 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
                 transferred: event.pointee.transferred + moved,
                 errno: result < 0 ? Errno(rawValue: Int32(clamping: 0 - result)) : nil))
         statistics.settledLate += 1
+        if result < 0 {
+            // A sync that failed late failed all the same.
+            unsafe event.pointee.failure = .kernel(Int32(clamping: 0 - result))
+            unsafe keepSyncError(event, slot)
+        }
         concludePolicy(number)
         leaveDescriptor(number)
         vacate(number)

@@ -1,44 +1,17 @@
-import BasicContainers
-import IOEngineCore
-import IOEngineURing
-import SystemPackage
-import TestSupport
-import Testing
+internal import BasicContainers
+public import IOEngineCore
+internal import SystemPackage
+internal import Testing
 
 /// A random mix of everything on one file, against a model of it in memory.
 ///
 /// Requests that are in flight together touch different pages, because nothing orders them; whatever
 /// reaches the end of the file or beyond claims everything from there on.
-struct RandomMix: ~Copyable {
-    /// Which operation an event is.
-    struct Number: IOCallback {
-        let value: Int
-        consuming func call(
-            _ event: consuming IOEvent<Self>, _ submitter: borrowing IOSubmitter<Self>
-        ) {}
-    }
-    typealias Event = IOEvent<Number>
+public struct RandomMix<Driver: IODriver & ~Copyable>: ~Copyable {
+    typealias Event = IOEvent<MixNumber>
 
-    /// One that is in flight.
-    struct Operation {
-        var kind: Kind
-        var offset: Int
-        var claim: Range<Int>
-        /// Bytes that it must move, or 0.
-        var bytes: Int
-        /// What a read must find, copied when it was submitted.
-        var found: [UInt8] = []
-        /// Where in its buffer a read with a range begins and ends.
-        var rangeStart = 0
-        var rangeEnd = 0
-    }
-
-    enum Kind: Equatable {
-        case read, readRange, readVectored, write, append, allocate, sync
-    }
-
-    static let page = 4096
-    static let largestFile = 512 << 10
+    static var page: Int { 4096 }
+    static var largestFile: Int { 512 << 10 }
 
     var random: SeededRandom
     let contents: RandomBytes
@@ -46,18 +19,19 @@ struct RandomMix: ~Copyable {
     let buffered: IODescriptor
     let direct: IODescriptor
     let appending: IODescriptor
-    var loop: IOLoop<Number, URingDriver>
+    var loop: IOLoop<MixNumber, Driver>
     var model = FileModel()
-    var inFlight: [Int: Operation] = [:]
+    var inFlight: [Int: MixOperation] = [:]
     var submitted = 0
     let path: String
 
-    init(on fileSystem: TestFileSystem, depth: Int) throws {
+    /// - Parameter driver: Of at least the depth.
+    public init(on fileSystem: TestFileSystem, depth: Int, driver: consuming Driver) throws {
         let path = fileSystem.newPath("mix")
         let buffered = try openNew(path)
         let direct = try IODescriptor.open(FilePath(path), .readWrite, direct: true)
         let appending = try IODescriptor.open(FilePath(path), .writeOnly, options: .append)
-        loop = try IOLoop(depth: depth, driver: try URingDriver(depth: depth))
+        loop = try IOLoop(depth: depth, driver: driver)
         var random = SeededRandom()
         contents = RandomBytes(count: 128 << 10, using: &random)
         self.random = random
@@ -68,7 +42,7 @@ struct RandomMix: ~Copyable {
         self.appending = appending
     }
 
-    mutating func run(operations: Int) throws {
+    public mutating func run(operations: Int) throws {
         while submitted < operations {
             while loop.hasRoom, submitted < operations, try submitOne() {}
             try finishSome()
@@ -112,9 +86,10 @@ struct RandomMix: ~Copyable {
         return claim
     }
 
-    private mutating func submit(_ event: consuming Event, _ operation: Operation) throws -> Bool {
+    private mutating func submit(_ event: consuming Event, _ operation: MixOperation) throws -> Bool
+    {
         let number = submitted
-        event.callback = Number(value: number)
+        event.callback = MixNumber(value: number)
         let isAccepted = loop.submit(event).isAccepted
         try #require(isAccepted, "there was room")
         inFlight[number] = operation
@@ -132,7 +107,7 @@ struct RandomMix: ~Copyable {
     ) throws -> Bool {
         guard let claim = claim(offset..<offset + length) else { return false }
         let found = expected(at: offset, length)
-        var operation = Operation(
+        var operation = MixOperation(
             kind: .read, offset: offset, claim: claim, bytes: found.count, found: found)
         if random.isOne(in: 3) {
             // Into the middle of a buffer whose other bytes must stay.
@@ -159,7 +134,7 @@ struct RandomMix: ~Copyable {
         for part in parts(of: length) { buffers.append(IOBuffer(capacity: part)) }
         return try submit(
             .read(file, into: buffers, at: Int64(offset)),
-            Operation(
+            MixOperation(
                 kind: .readVectored, offset: offset, claim: claim, bytes: found.count, found: found)
         )
     }
@@ -169,7 +144,7 @@ struct RandomMix: ~Copyable {
     ) throws -> Bool {
         guard let claim = claim(offset..<offset + length) else { return false }
         let bytes = contents.some(length, using: &random)
-        let operation = Operation(kind: .write, offset: offset, claim: claim, bytes: length)
+        let operation = MixOperation(kind: .write, offset: offset, claim: claim, bytes: length)
         model.write(bytes, at: offset)
         if random.isOne(in: 3) {
             let start = Int.random(in: 0...2, using: &random) * max(unit, 512)
@@ -197,7 +172,7 @@ struct RandomMix: ~Copyable {
         }
         return try submit(
             .write(file, from: buffers, at: Int64(offset)),
-            Operation(kind: .write, offset: offset, claim: claim, bytes: length))
+            MixOperation(kind: .write, offset: offset, claim: claim, bytes: length))
     }
 
     /// Cuts a length into one to four parts; whole pages where it is whole pages.
@@ -219,7 +194,7 @@ struct RandomMix: ~Copyable {
             let claim = claim(model.size..<model.size + length)
         else { return false }
         let bytes = contents.some(length, using: &random)
-        let operation = Operation(kind: .append, offset: model.size, claim: claim, bytes: length)
+        let operation = MixOperation(kind: .append, offset: model.size, claim: claim, bytes: length)
         model.write(bytes, at: model.size)
         // The offset is of no importance: once the descriptor appends, once the flag.
         let isFlag = Bool.random(using: &random)
@@ -241,11 +216,37 @@ struct RandomMix: ~Copyable {
         if mode == .extend || mode == .zeroRange { model.grow(to: range.upperBound) }
         return try submit(
             .allocate(file, mode, at: Int64(offset), length: length),
-            Operation(kind: .allocate, offset: offset, claim: claim, bytes: 0))
+            MixOperation(kind: .allocate, offset: offset, claim: claim, bytes: 0))
     }
 
     private mutating func sync(_ file: IODescriptor) throws -> Bool {
-        let operation = Operation(kind: .sync, offset: 0, claim: 0..<0, bytes: 0)
+        let operation = MixOperation(kind: .sync, offset: 0, claim: 0..<0, bytes: 0)
         return try submit(.sync(file, Bool.random(using: &random) ? .data : .full), operation)
     }
+}
+
+/// One that is in flight.
+struct MixOperation {
+    var kind: MixKind
+    var offset: Int
+    var claim: Range<Int>
+    /// Bytes that it must move, or 0.
+    var bytes: Int
+    /// What a read must find, copied when it was submitted.
+    var found: [UInt8] = []
+    /// Where in its buffer a read with a range begins and ends.
+    var rangeStart = 0
+    var rangeEnd = 0
+}
+
+enum MixKind: Equatable {
+    case read, readRange, readVectored, write, append, allocate, sync
+}
+
+/// Which operation an event is.
+struct MixNumber: IOCallback {
+    let value: Int
+    consuming func call(
+        _ event: consuming IOEvent<Self>, _ submitter: borrowing IOSubmitter<Self>
+    ) {}
 }

@@ -1,32 +1,33 @@
-import Glibc
-import IOEngineCore
-import IOEngineURing
-import SystemPackage
-import TestSupport
+public import IOEngineCore
+internal import SystemPackage
 
 /// Memory for requests of a driver without a loop, which must outlive them.
-@safe final class RawMemory {
-    let bytes: UnsafeMutableRawBufferPointer
+@safe public final class RawMemory {
+    public let bytes: UnsafeMutableRawBufferPointer
 
-    init(_ count: Int, byte: UInt8 = 0) {
+    public init(_ count: Int, byte: UInt8 = 0) {
         unsafe bytes = .allocate(byteCount: count, alignment: 4096)
         unsafe bytes.initializeMemory(as: UInt8.self, repeating: byte)
     }
 
     deinit { unsafe bytes.deallocate() }
 
-    subscript(_ place: Int) -> UInt8 {
+    public subscript(_ place: Int) -> UInt8 {
         get { unsafe bytes[place] }
         set { unsafe bytes[place] = newValue }
     }
 
+    public func fill(with byte: UInt8) {
+        unsafe bytes.initializeMemory(as: UInt8.self, repeating: byte)
+    }
+
     /// Whether every byte is this one.
-    func isAll(_ byte: UInt8) -> Bool { unsafe bytes.allSatisfy { $0 == byte } }
+    public func isAll(_ byte: UInt8) -> Bool { unsafe bytes.allSatisfy { $0 == byte } }
 }
 
 extension IORequest {
     /// A request of `count` bytes of `memory` from `place` on.
-    init(
+    public init(
         _ action: IOAction, _ slot: UInt32, _ descriptor: Int32, _ memory: RawMemory,
         place: Int = 0, count: Int? = nil, at offset: Int64 = 0, region: Int32 = -1,
         registered: Int32 = -1
@@ -38,7 +39,7 @@ extension IORequest {
             registeredRegion: region)
     }
 
-    static func plain(
+    public static func plain(
         _ action: IOAction, _ slot: UInt32, _ descriptor: Int32 = -1, offset: Int64 = 0,
         length: Int = 0
     ) -> IORequest {
@@ -48,9 +49,9 @@ extension IORequest {
     }
 }
 
-extension URingDriver {
+extension IODriver where Self: ~Copyable {
     /// What is finished now, at most `most`.
-    mutating func finished(most: Int = 64) -> [IOCompletion] {
+    public mutating func finished(most: Int = 64) -> [IOCompletion] {
         let memory = UnsafeMutableBufferPointer<IOCompletion>.allocate(capacity: most)
         defer { unsafe memory.deallocate() }
         var span = unsafe OutputSpan(buffer: memory, initializedCount: 0)
@@ -60,7 +61,7 @@ extension URingDriver {
     }
 
     /// Submits and waits until `count` requests are finished; results by slot.
-    mutating func finish(_ count: Int) throws -> [UInt32: Int] {
+    public mutating func finish(_ count: Int) throws -> [UInt32: Int] {
         var results: [UInt32: Int] = [:]
         // Each wait is bounded, so a lost completion fails the test instead of stopping it.
         let deadline = now().advanced(by: .seconds(20))
@@ -79,16 +80,17 @@ extension URingDriver {
         return results
     }
 
-    struct TwiceFinished: Error {}
-
     /// Stages what must find room.
-    mutating func mustStage(_ request: IORequest) throws {
+    public mutating func mustStage(_ request: IORequest) throws {
         if stage(request) != .queued { throw Errno.noBufferSpace }
     }
 }
 
+/// A request was answered twice.
+public struct TwiceFinished: Error {}
+
 /// A file with these bytes.
-func fileWith(
+public func fileWith(
     _ bytes: [UInt8], at path: String = TemporaryFolder.newPath("raw")
 ) throws -> IODescriptor {
     let file = try openNew(path)

@@ -1,10 +1,9 @@
-import BasicContainers
-import IOEngineCore
-import SystemPackage
-import TestSupport
-import Testing
+internal import BasicContainers
+internal import IOEngineCore
+internal import SystemPackage
+internal import Testing
 
-extension RandomMix {
+extension RandomMix where Driver: ~Copyable {
     /// Waits for one event and checks all that are finished.
     mutating func finishSome() throws {
         let outcome = loop.wait(minimum: 1)

@@ -1,30 +1,27 @@
-import IOEngineCore
-import IOEngineURing
-import SystemPackage
-import Testing
+public import IOEngineCore
+public import SystemPackage
 
-/// A loop that is pulled: no callbacks.
-typealias PulledLoop = IOLoop<NoCallback, URingDriver>
-typealias PulledEvent = IOEvent<NoCallback>
+/// An event of a loop that is pulled: no callbacks.
+public typealias PulledEvent = IOEvent<NoCallback>
 
 /// What became of an event, to be copied and compared.
-struct Outcome: Sendable {
-    var bytes: Int?
-    var error: IOError?
-    var transferred: Int
-    var isDone: Bool
-    var isSettled: Bool
+public struct Outcome: Sendable {
+    public var bytes: Int?
+    public var error: IOError?
+    public var transferred: Int
+    public var isDone: Bool
+    public var isSettled: Bool
     /// Valid bytes of the buffer.
-    var count: Int
+    public var count: Int
     /// Bytes that the buffer holds.
-    var capacity: Int
+    public var capacity: Int
 
-    var errno: Errno? { error?.errno }
-    var reason: IOError.Reason? { error?.reason }
+    public var errno: Errno? { error?.errno }
+    public var reason: IOError.Reason? { error?.reason }
 }
 
 extension IOEvent where Callback: ~Copyable {
-    var outcome: Outcome {
+    public var outcome: Outcome {
         var bytes: Int?
         var error: IOError?
         switch result {
@@ -37,23 +34,16 @@ extension IOEvent where Callback: ~Copyable {
     }
 }
 
-extension IOLoop where Callback == NoCallback, Driver == URingDriver {
-    static func make(
-        depth: Int = 8, _ configuration: URingConfiguration = .init()
-    ) throws -> PulledLoop {
-        try PulledLoop(
-            depth: depth, driver: try URingDriver(depth: depth, configuration: configuration))
-    }
-
+extension IOLoop where Callback == NoCallback, Driver: ~Copyable {
     /// Submits one event and waits for one: the same, when nothing else is in flight.
-    mutating func perform(_ event: consuming PulledEvent) throws -> PulledEvent {
-        let isAccepted = submit(event).isAccepted
-        try #require(isAccepted, "the loop has room")
+    public mutating func perform(_ event: consuming PulledEvent) throws -> PulledEvent {
+        // The caller sees to it that there is room.
+        guard submit(event).isAccepted else { throw Errno.noBufferSpace }
         return try waitForOne()
     }
 
     /// The next finished event.
-    mutating func waitForOne() throws -> PulledEvent {
+    public mutating func waitForOne() throws -> PulledEvent {
         // Each wait brings a completion; an event has few parts, so a thousand waits are plenty.
         for _ in 0..<1000 {
             if let event = next() { return event }
@@ -65,7 +55,7 @@ extension IOLoop where Callback == NoCallback, Driver == URingDriver {
 }
 
 /// Opens a file that is new and empty.
-func openNew(
+public func openNew(
     _ path: String, direct: Bool = false, options: FileDescriptor.OpenOptions = []
 ) throws -> IODescriptor {
     try IODescriptor.open(
@@ -73,13 +63,13 @@ func openNew(
 }
 
 /// Bytes that depend on their place.
-func pattern(_ count: Int, from start: Int = 0) -> [UInt8] {
+public func pattern(_ count: Int, from start: Int = 0) -> [UInt8] {
     (start..<start + count).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
 }
 
 extension IOEvent where Callback: ~Copyable {
     /// The buffer alone; the rest of the event ends.
-    consuming func takeBuffer() -> IOBuffer {
+    public consuming func takeBuffer() -> IOBuffer {
         var buffer = IOBuffer()
         swap(&buffer, &self.buffer)
         return buffer

@@ -1,12 +1,12 @@
-import Glibc
-import SystemPackage
+internal import Glibc
+public import SystemPackage
 
 /// A pipe: what is read from it when it is empty stays in flight.
-final class Pipe {
-    let readEnd: FileDescriptor
-    let writeEnd: FileDescriptor
+public final class Pipe {
+    public let readEnd: FileDescriptor
+    public let writeEnd: FileDescriptor
 
-    init() throws {
+    public init() throws {
         (readEnd, writeEnd) = try FileDescriptor.pipe()
     }
 
@@ -15,10 +15,10 @@ final class Pipe {
         try? writeEnd.close()
     }
 
-    func write(_ bytes: [UInt8]) throws { _ = try writeEnd.writeAll(bytes) }
+    public func write(_ bytes: [UInt8]) throws { _ = try writeEnd.writeAll(bytes) }
 
     /// Bytes that a read would find.
-    var bytesInside: Int {
+    public var bytesInside: Int {
         var count: Int32 = 0
         // FIONREAD
         return unsafe ioctl(readEnd.rawValue, 0x541B, &count) == 0 ? Int(count) : -1

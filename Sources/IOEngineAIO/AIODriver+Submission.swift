@@ -1,0 +1,217 @@
+internal import CLibAIO
+internal import Glibc
+public import IOEngineCore
+
+extension AIODriver {
+    public mutating func submit(minimum: Int, deadline: IOInstant?) -> IOWaitOutcome {
+        // First what must hop, so that helpers work on it while this thread does the rest.
+        if hasStagedHops { startHops() }
+        if attempts.count > 0 { attempt() }
+        // More than is in flight never comes; with nothing in flight only a wake-up does.
+        let goal = min(minimum, max(1, inFlight))
+        // Once somebody was listened to, that goes along with the batch.
+        if hasListened, !isListening, goal > 0 { listen() }
+        var isFull = false
+        if batchCount > 0, !handOverAtOnce() {
+            switch handOver() {
+            case .everything: break
+            case .untilFull: isFull = true
+            case .failed(let errno): return .failed(errno: errno)
+            }
+        }
+        // What was on trial and would have had to wait is back already.
+        if trialCount > 0 { collect() }
+        let wanted = goal &- finished.count &- (hopping > 0 ? pool.ready : 0)
+        if wanted <= context.ready { return .ready }
+        // With requests left that the kernel did not take, go on as soon as there is room.
+        return sleep(isFull ? 1 : wanted, deadline)
+    }
+
+    /// Whether something may end a wait that the context does not hear yet.
+    private var mustListen: Bool {
+        !isListening && (hopping > 0 || wakeUp.isListenedTo)
+    }
+
+    // The driver counts what the pool has, so that nothing of the pool is touched without need.
+
+    /// Gives a request to the pool, with the next `startHops`.
+    mutating func hop(_ request: IORequest) {
+        pool.stage(request)
+        hopping &+= 1
+        hasStagedHops = true
+    }
+
+    mutating func startHops() {
+        hasStagedHops = false
+        pool.start()
+    }
+
+    /// Tries what may need no waiting; the pool gets what does.
+    private mutating func attempt() {
+        for index in 0..<attempts.count {
+            let request = attempts[index]
+            systemCalls &+= 1
+            if let result = request.attempt() {
+                finished.push(request.token, result)
+            } else {
+                hop(request)
+            }
+        }
+        attempts.removeAll()
+        if hasStagedHops { startHops() }
+    }
+
+    /// The expected case: the kernel takes the whole batch with one system call. False: something is
+    /// left of it.
+    @inline(__always)
+    private mutating func handOverAtOnce() -> Bool {
+        if startsListening || inKernel &+ batchCount > context.size { return false }
+        let answer = unsafe Int(context.submit(batch, count: batchCount))
+        if answer <= 0 { return false }
+        inKernel &+= answer
+        if answer == batchCount {
+            batchCount = 0
+            return true
+        }
+        removeFirst(answer)
+        return false
+    }
+
+    /// Keeps in the batch what the kernel did not take.
+    private mutating func removeFirst(_ count: Int) {
+        for i in count..<batchCount { unsafe batch[i - count] = batch[i] }
+        batchCount &-= count
+    }
+
+    private enum HandOver {
+        case everything, untilFull
+        case failed(errno: Int32)
+    }
+
+    /// Gives the kernel what is staged for it, as far as the context has room.
+    private mutating func handOver() -> HandOver {
+        var first = 0
+        var outcome = HandOver.everything
+        // Attempts in a row without any progress.
+        var attempts = 0
+        while first < batchCount {
+            // The entry that listens has a place of its own.
+            let room = context.size &- inKernel &+ (first == 0 && startsListening ? 1 : 0)
+            let answer =
+                room == 0
+                ? -EAGAIN
+                : unsafe context.submit(batch + first, count: min(room, batchCount &- first))
+            if answer > 0 {
+                inKernel &+= Int(answer) &- (first == 0 && startsListening ? 1 : 0)
+                first &+= Int(answer)
+                attempts = 0
+            } else if answer == 0 || answer == -EAGAIN || answer == -EINTR {
+                // Places are free again only when their events are taken, never by waiting.
+                if collect() > 0 { continue }
+                if inKernel > 0, answer != -EINTR {
+                    outcome = .untilFull
+                    break
+                }
+                attempts += 1
+                if attempts == Self.maximumAttempts {
+                    outcome = .failed(errno: answer == -EINTR ? EINTR : EAGAIN)
+                    break
+                }
+                if answer != -EINTR { backOff(attempts) }
+            } else {
+                // Only the first entry is at fault.
+                if first == 0, startsListening {
+                    outcome = .failed(errno: -answer)
+                    isListening = false
+                } else {
+                    unsafe refuse(batch[first].unsafelyUnwrapped, answer)
+                }
+                first &+= 1
+            }
+        }
+        removeFirst(first)
+        if hasStagedHops { startHops() }
+        return outcome
+    }
+
+    /// The first entry of the batch is the one that listens.
+    private var startsListening: Bool {
+        unsafe batchCount > 0 && batch[0] == blocks + depth
+    }
+
+    /// Attempts in a row with nothing in the kernel, before it becomes a failure. Together they back
+    /// off for about a quarter of a second.
+    private static var maximumAttempts: Int { 64 }
+
+    /// Lets others run, longer each time: 1 us doubling up to 4 ms.
+    private func backOff(_ attempt: Int) {
+        var time = timespec(tv_sec: 0, tv_nsec: 1000 << min(attempt, 12))
+        unsafe nanosleep(&time, nil)
+    }
+
+    /// The kernel refused an entry, as it does with what is wrong at first sight.
+    private mutating func refuse(_ block: UnsafeMutablePointer<iocb>, _ answer: Int32) {
+        let token = unsafe IOToken(rawValue: Self.token(of: block))
+        unsafe Self.set(Self.noToken, in: block)
+        if endTrial(token, Int(answer)) { return }
+        var answer = answer
+        let operation = unsafe Int(block.pointee.aio_lio_opcode)
+        let reads = [Int(IO_CMD_PREAD.rawValue), Int(IO_CMD_PREADV.rawValue)].contains(operation)
+        if answer == -EINVAL, reads {
+            // As read(2) says it.
+            var status = stat()
+            if unsafe fstat(block.pointee.aio_fildes, &status) == 0,
+                status.st_mode & S_IFMT == S_IFDIR
+            {
+                answer = -EISDIR
+            }
+        }
+        finished.push(token, Int(answer))
+    }
+
+    /// Waits in the kernel, for as many events as can tell that the goal is reached.
+    ///
+    /// - Parameter wanted: Completions that are missing; at least 1.
+    private mutating func sleep(_ wanted: Int, _ deadline: IOInstant?) -> IOWaitOutcome {
+        let usesPool = hopping > 0
+        if mustListen {
+            listen()
+            hasListened = true
+            if case .failed(let errno) = handOver() { return .failed(errno: errno) }
+        }
+        if usesPool {
+            // The pool wakes this thread once, when as many are there as the goal needs at least.
+            let count = pool.ready &+ max(1, wanted &- inKernel)
+            if !pool.willSleep(for: count) { return .ready }
+        }
+        var goal = max(1, min(wanted, inKernel &+ (usesPool ? 1 : 0)))
+        if startsListening {
+            // The kernel is short of memory and would not hear a wake-up.
+            if inKernel == 0 { return .ready }
+            goal = 1
+        }
+        let timeout = deadline.map(Self.nanoseconds(until:))
+        let count = unsafe context.wait(
+            minimum: goal, most: depth + 1, into: scratch, timeout: timeout)
+        if usesPool { pool.didSleep() }
+        for i in 0..<max(0, Int(count)) {
+            if let completion = unsafe take(scratch + i) {
+                finished.push(completion.token, completion.result)
+            }
+        }
+        if hasStagedHops { startHops() }
+        switch count {
+        case -EINTR: return .ready
+        case ..<0: return .failed(errno: -count)
+        default:
+            guard Int(count) < goal, let deadline, .monotonic() >= deadline else { return .ready }
+            return .deadlinePassed
+        }
+    }
+
+    static func nanoseconds(until deadline: IOInstant) -> Int64 {
+        let now = IOInstant.monotonic()
+        // Compared first: the difference to a deadline in the far past would wrap.
+        return deadline <= now ? 0 : deadline.nanoseconds(since: now)
+    }
+}

@@ -1,0 +1,39 @@
+internal import CLinux
+internal import Glibc
+internal import Synchronization
+
+/// The eventfd through which other threads end a driver's wait in the kernel. Shared by the driver and
+/// its wakers and closed when the last of them is gone, so a late wake-up never hits a number used
+/// anew.
+package final class WakeUpDescriptor: Sendable {
+    package let descriptor: Int32
+    /// Whether anybody ever asked for a waker: without one, the driver need not listen.
+    private let isWanted = Atomic<Bool>(false)
+
+    /// Nil: no descriptor is to be had.
+    ///
+    /// - Parameter waits: Whether a read of it waits for a wake-up, as a ring's does; false: ``clear()``
+    ///   reads it.
+    package init?(waits: Bool) {
+        descriptor = eventfd(0, Int32(EFD_CLOEXEC) | (waits ? 0 : Int32(EFD_NONBLOCK)))
+        if descriptor < 0 { return nil }
+    }
+
+    deinit { if descriptor >= 0 { close(descriptor) } }
+
+    package var isListenedTo: Bool { isWanted.load(ordering: .relaxed) }
+
+    package var waker: IOWaker {
+        isWanted.store(true, ordering: .relaxed)
+        return IOWaker { [self] in post() }
+    }
+
+    /// Adds one to the counter. Never blocks in practice: the counter would have to reach 2^64 - 2.
+    package func post() { _ = eventfd_write(descriptor, 1) }
+
+    /// Takes what was posted, so that it is not heard again.
+    package func clear() {
+        var count: eventfd_t = 0
+        _ = unsafe eventfd_read(descriptor, &count)
+    }
+}

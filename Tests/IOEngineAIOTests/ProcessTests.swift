@@ -1,0 +1,56 @@
+import Glibc
+import TestSupport
+import Testing
+
+/// What depends on limits, signals and privileges of the whole process, in a process of its own.
+@Suite struct ProcessTests {
+    private func run(_ scenario: [String], before: [String] = []) {
+        let end = Command.run(before + [Command.helper] + scenario)
+        #expect(end.status == 0, "\(scenario): \(end)")
+    }
+
+    @Test(
+        "beyond RLIMIT_FSIZE the answer is EFBIG and the process lives",
+        .enabled(if: TestFileSystem.isRoot, "only root may mount file systems"),
+        arguments: TestFileSystem.available, ["ignored", "default"])
+    func fileSizeLimit(_ name: String, signal: String) throws {
+        let fileSystem = try #require(TestFileSystem.named(name))
+        run(["aio-file-size-limit", fileSystem.newPath("limit"), signal])
+    }
+
+    @Test(
+        "an append at RLIMIT_FSIZE answers EFBIG and the process lives",
+        .enabled(if: TestFileSystem.isRoot, "only root may mount file systems"),
+        arguments: TestFileSystem.available, ["ignored", "default"])
+    func appendingAtTheLimit(_ name: String, signal: String) throws {
+        let fileSystem = try #require(TestFileSystem.named(name))
+        run(["aio-appending-at-the-limit", fileSystem.newPath("limit"), signal])
+    }
+
+    @Test("a thousand signals a second change no result")
+    func signals() {
+        run(["aio-signal-storm", TemporaryFolder.newPath("storm")])
+    }
+
+    @Test("no descriptor, thread or context is left over")
+    func leftovers() {
+        run(["aio-leftovers", TemporaryFolder.newPath("left")])
+    }
+
+    @Test(
+        "where no thread can be started, nobody waits for ever",
+        .enabled(
+            if: TestFileSystem.isRoot && Command.exists("setpriv"),
+            "setpriv and root are needed to become somebody else"))
+    func noThreads() throws {
+        let path = TemporaryFolder.newPath("nobody")
+        _ = try openNew(path)
+        #expect(unsafe chmod(path, 0o666) == 0)
+        run(
+            ["aio-no-threads", path],
+            before: [
+                "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                "--bounding-set=-all", "--inh-caps=-all",
+            ])
+    }
+}

@@ -1,0 +1,67 @@
+internal import Glibc
+internal import Synchronization
+internal import SystemPackage
+
+/// The sysctl fs.aio-max-nr, which the whole machine shares: tests that change it have it to themselves.
+public enum AIOLimit {
+    // Unchecked: a lock of the C library for use by several threads. It is never destroyed.
+    @safe private final class Gate: @unchecked Sendable {
+        let lock: UnsafeMutablePointer<pthread_rwlock_t>
+
+        init() {
+            unsafe lock = .allocate(capacity: 1)
+            unsafe lock.initialize(to: pthread_rwlock_t())
+            unsafe pthread_rwlock_init(lock, nil)
+        }
+    }
+
+    private static let gate = Gate()
+    private static let path: FilePath = "/proc/sys/fs/aio-max-nr"
+
+    /// Makes something that needs a context, while nobody has changed the limit.
+    public static func unchanged<R: ~Copyable>(_ body: () throws -> R) throws -> R {
+        unsafe pthread_rwlock_rdlock(gate.lock)
+        defer { unsafe pthread_rwlock_unlock(gate.lock) }
+        return try body()
+    }
+
+    /// Runs `body` with another limit.
+    ///
+    /// - Parameters:
+    ///   - limit: Requests.
+    ///   - beyondUsed: Beside those that are used already.
+    /// - Returns: Nil, after printing why, where the limit cannot be changed.
+    public static func changed<R: ~Copyable>(
+        to limit: Int, beyondUsed: Bool = true, _ body: () throws -> R
+    ) throws -> R? {
+        unsafe pthread_rwlock_wrlock(gate.lock)
+        defer { unsafe pthread_rwlock_unlock(gate.lock) }
+        guard let before = number(at: path), let used = number(at: "/proc/sys/fs/aio-nr"),
+            set(limit + (beyondUsed ? used : 0))
+        else {
+            print("skipped: the sysctl fs.aio-max-nr cannot be changed here")
+            return nil
+        }
+        defer { _ = set(before) }
+        return try body()
+    }
+
+    /// Requests that the contexts of the whole machine are made for.
+    public static var used: Int? { number(at: "/proc/sys/fs/aio-nr") }
+
+    private static func number(at path: FilePath) -> Int? {
+        guard let file = try? FileDescriptor.open(path, .readOnly) else { return nil }
+        defer { try? file.close() }
+        var bytes = [UInt8](repeating: 0, count: 32)
+        let count = try? unsafe bytes.withUnsafeMutableBytes { unsafe try file.read(into: $0) }
+        return Int(
+            String(
+                decoding: bytes[..<(count ?? 0)].filter { $0 > UInt8(ascii: " ") }, as: UTF8.self))
+    }
+
+    private static func set(_ number: Int) -> Bool {
+        guard let file = try? FileDescriptor.open(path, .writeOnly) else { return false }
+        defer { try? file.close() }
+        return (try? file.writeAll(Array("\(number)\n".utf8))) != nil
+    }
+}
