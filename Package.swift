@@ -163,6 +163,14 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(
+            name: "IOEngineContextTests",
+            dependencies: [
+                "IOEngineCore", "IOEngineURing", "TestSupport", "TestHelper", "CLinux",
+                .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "BasicContainers", package: "swift-collections"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
             name: "IOEngineToolTests",
             dependencies: [
                 "IOEngineBench", "IOEngineCopy", "IOEngineCore", "IOEngineURing", "ToyDriver",

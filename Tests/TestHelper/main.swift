@@ -19,6 +19,7 @@ let scenarios: [String: ([String]) throws -> Void] = [
     "threads-no-threads": NoThreads.threads,
     "memory-lock-limit": memoryLockLimit,
     "no-descriptors": noDescriptors,
+    "many-contexts": manyContexts,
 ]
 
 let arguments = CommandLine.arguments

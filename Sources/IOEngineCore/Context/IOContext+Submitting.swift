@@ -74,7 +74,7 @@ extension IOContext where Callback: ~Copyable, Driver: ~Copyable {
                 shared.wake()
                 return IOTickets(queued: position..<position + count)
             case .closed: return IOTickets([])
-            case .full: count /= 2
+            case .full: count = min(count - 1, shared.queue.claimable(count))
             }
         }
         return IOTickets([])

@@ -123,6 +123,26 @@ struct SubmissionQueue<Element: ~Copyable>: ~Copyable, @unchecked Sendable {
         return unsafe sequences[last & mask].load(ordering: .acquiring) &- last >= 0
     }
 
+    /// How many positions in a row could be claimed just now, at most `wanted`.
+    @usableFromInline
+    func claimable(_ wanted: Int) -> Int {
+        let seen = unsafe tail.pointee.load(ordering: .acquiring)
+        if seen & SubmissionQueue.closedBit != 0 { return 0 }
+        // Cells come free in order, so those that are free are the first ones: bisected.
+        var known = 0
+        var tooMany = min(wanted, capacity) &+ 1
+        while tooMany &- known > 1 {
+            let middle = (known &+ tooMany) / 2
+            let last = seen &+ middle &- 1
+            if unsafe sequences[last & mask].load(ordering: .acquiring) &- last >= 0 {
+                known = middle
+            } else {
+                tooMany = middle
+            }
+        }
+        return known
+    }
+
     /// Fills a claimed position.
     @inlinable
     func fill(_ position: Int, _ element: consuming Element) {
