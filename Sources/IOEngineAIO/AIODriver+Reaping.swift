@@ -90,6 +90,7 @@ extension AIODriver {
     @inline(never)
     private mutating func noteWakeUp() {
         isListening = false
+        wasWoken = true
         systemCalls &+= 1
         wakeUp.clear()
     }

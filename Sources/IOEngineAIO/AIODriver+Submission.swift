@@ -179,6 +179,11 @@ extension AIODriver {
             hasListened = true
             if case .failed(let errno) = handOver() { return .failed(errno: errno) }
         }
+        if wasWoken {
+            // Taken on the way here, and meant for this wait: nobody listens any more.
+            wasWoken = false
+            return .ready
+        }
         if usesPool {
             // The pool wakes this thread once, when as many are there as the goal needs at least.
             let count = pool.ready &+ max(1, wanted &- inKernel)
@@ -199,6 +204,8 @@ extension AIODriver {
                 finished.push(completion.token, completion.result)
             }
         }
+        // What came during the wait has ended it.
+        wasWoken = false
         if hasStagedHops { startHops() }
         switch count {
         case -EINTR: return .ready
