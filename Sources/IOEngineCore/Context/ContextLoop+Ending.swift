@@ -18,8 +18,7 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
     mutating func noteFailure() {
         failures += 1
         guard failures == 3 else { return }
-        _ = shared.queue.close()
-        shared.producers.wakeAll()
+        shared.closeIntake()
         beginEnding(.min)
         isDriverDead = true
     }
@@ -92,6 +91,8 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
         unsafe me.pointee.draining?.reply.give(true)
         unsafe reportSettled(me)
         if let workers { workers.pool.remove(shared) }
+        shared.lastInFlight.store(0, ordering: .relaxed)
+        shared.lastHead.store(shared.queue.end, ordering: .relaxed)
         // A thread made later may have this one's identity.
         shared.thread.store(0, ordering: .relaxed)
         unsafe shared.loopSide = nil

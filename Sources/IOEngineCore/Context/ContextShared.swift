@@ -48,6 +48,8 @@ final class ContextShared<Callback: IOCallback & ~Copyable>: WorkerClient, @unch
     @usableFromInline let lastHead = Atomic<Int>(0)
     @usableFromInline let wakeUps = Atomic<UInt64>(0)
 
+    /// Somebody has asked for the end: the loop's own thread takes nothing more either.
+    @usableFromInline let isClosing = Atomic<Bool>(false)
     /// The end: who waits for it, whether every callback was called, and whether the loop is gone.
     @usableFromInline let ending = WaitingRoom()
     @usableFromInline let allCalled = Atomic<Bool>(false)

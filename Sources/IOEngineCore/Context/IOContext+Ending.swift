@@ -54,8 +54,13 @@ extension IOContext where Callback: ~Copyable, Driver: ~Copyable {
 extension ContextShared where Callback: ~Copyable {
     /// Closes the intake, so that nothing slips in behind the loop's last look, and tells the loop.
     func beginShutdown(deadline: Int64) {
+        closeIntake()
+        _ = send(.shutDown(deadline: deadline))
+    }
+
+    func closeIntake() {
+        isClosing.store(true, ordering: .releasing)
         _ = queue.close()
         producers.wakeAll()
-        _ = send(.shutDown(deadline: deadline))
     }
 }

@@ -307,6 +307,12 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         }
     }
 
+    /// Lets everything go: the loop ends.
+    @usableFromInline
+    mutating func endLingeringOfAll() {
+        while !lingering.isEmpty { endLingering(at: 0) }
+    }
+
     /// Lets a record's object go, because the number now belongs to another.
     @usableFromInline
     mutating func endLingering(of record: UnsafeMutablePointer<DescriptorRecord>) {

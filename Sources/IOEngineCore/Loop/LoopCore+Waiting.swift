@@ -105,8 +105,12 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
                 failures = 0
                 completeClosed(event)
             }
-            if failures == 3 { return abandonAll() }
+            if failures == 3 {
+                abandonAll()
+                break
+            }
         }
+        endLingeringOfAll()
     }
 
     /// Calls an event's callback with a submitter that takes nothing.
