@@ -20,6 +20,9 @@ let scenarios: [String: ([String]) throws -> Void] = [
     "memory-lock-limit": memoryLockLimit,
     "no-descriptors": noDescriptors,
     "many-contexts": manyContexts,
+    "forked-context": forkedContext,
+    "forked-loop": forkedLoop,
+    "context-signal-storm": contextSignalStorm,
 ]
 
 let arguments = CommandLine.arguments
