@@ -137,6 +137,7 @@ let package = Package(
                 "IOEngineCore", "TestSupport",
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "BasicContainers", package: "swift-collections"),
+                .product(name: "DequeModule", package: "swift-collections"),
             ],
             swiftSettings: settings),
         .testTarget(
