@@ -15,6 +15,7 @@ let settings: [SwiftSetting] = [
 let package = Package(
     name: "swift-io-engine",
     products: [
+        .library(name: "IOEngine", targets: ["IOEngine"]),
         .library(name: "IOEngineCore", targets: ["IOEngineCore"]),
         .library(name: "IOEngineURing", targets: ["IOEngineURing"]),
         .library(name: "IOEngineAIO", targets: ["IOEngineAIO"]),
@@ -24,6 +25,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
@@ -66,6 +68,16 @@ let package = Package(
             name: "IOEngineThreads",
             dependencies: [
                 "IOEngineCore",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
+
+        // Floor 4: the choice at run time; what most programs import.
+        .target(
+            name: "IOEngine",
+            dependencies: [
+                "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads",
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),
