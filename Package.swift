@@ -103,8 +103,8 @@ let package = Package(
         .executableTarget(
             name: "ioengine",
             dependencies: [
-                "IOEngineBench", "IOEngineCopy", "IOEngineCore", "IOEngineURing", "IOEngineAIO",
-                "IOEngineThreads",
+                "IOEngineBench", "IOEngineCopy", "IOEngine", "IOEngineCore", "IOEngineURing",
+                "IOEngineAIO", "IOEngineThreads",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
@@ -171,6 +171,13 @@ let package = Package(
             name: "IOEngineThreadsTests",
             dependencies: [
                 "IOEngineCore", "IOEngineThreads", "TestSupport", "TestHelper", "CLinux",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "IOEngineTests",
+            dependencies: [
+                "IOEngine", "IOEngineCore", "TestSupport",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),
