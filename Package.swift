@@ -139,7 +139,8 @@ let package = Package(
         .executableTarget(
             name: "TestHelper",
             dependencies: [
-                "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads", "CLinux",
+                "IOEngine", "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads",
+                "CLinux",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             path: "Tests/TestHelper", swiftSettings: settings),
@@ -177,7 +178,7 @@ let package = Package(
         .testTarget(
             name: "IOEngineTests",
             dependencies: [
-                "IOEngine", "IOEngineCore", "TestSupport",
+                "IOEngine", "IOEngineCore", "TestSupport", "TestHelper",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),

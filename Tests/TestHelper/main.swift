@@ -20,6 +20,7 @@ let scenarios: [String: ([String]) throws -> Void] = [
     "memory-lock-limit": memoryLockLimit,
     "no-descriptors": noDescriptors,
     "many-contexts": manyContexts,
+    "refusal": refusal,
 ]
 
 let arguments = CommandLine.arguments
