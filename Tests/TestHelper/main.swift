@@ -23,6 +23,7 @@ let scenarios: [String: ([String]) throws -> Void] = [
     "forked-context": forkedContext,
     "forked-loop": forkedLoop,
     "context-signal-storm": contextSignalStorm,
+    "refusal": refusal,
 ]
 
 let arguments = CommandLine.arguments
