@@ -33,6 +33,7 @@ enum ErrnoTable {
         case .notSupported: "EOPNOTSUPP"
         case .diskQuotaExceeded: "EDQUOT"
         case .canceled: "ECANCELED"
+        case .notRecoverable: "ENOTRECOVERABLE"
         case .timedOut: "ETIMEDOUT"
         default: "errno \(errno.rawValue)"
         }
@@ -117,6 +118,9 @@ enum ErrnoTable {
                 + "then call clearSyncError()"
         case .abandoned:
             "the driver failed and cannot say what became of it; the engine keeps the memory"
+        case .crashed:
+            "the disk crashed meanwhile; all, some or nothing of it may be done, so recover from what "
+                + "is there, on a new loop"
         }
     }
 

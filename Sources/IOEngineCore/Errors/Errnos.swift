@@ -15,4 +15,5 @@ enum Errnos {
     @usableFromInline static var quota: Int32 { EDQUOT }
     @usableFromInline static var notSupported: Int32 { EOPNOTSUPP }
     @usableFromInline static var canceled: Int32 { ECANCELED }
+    @usableFromInline static var notRecoverable: Int32 { ENOTRECOVERABLE }
 }

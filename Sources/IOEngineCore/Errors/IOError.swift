@@ -41,6 +41,8 @@ public struct IOError: Error, Hashable, Sendable, CustomStringConvertible {
         case driverFull
         case stickySyncError
         case abandoned
+        /// The driver is gone for good, for example because a simulated disk crashed.
+        case crashed
         case advice
     }
 

@@ -46,6 +46,8 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
     @usableFromInline let allowsEverything: Bool
 
     @usableFromInline var isClosed = false
+    /// The driver is gone for good: closed for ever.
+    @usableFromInline var isGone = false
     @usableFromInline var statistics = IOStatistics()
     @usableFromInline var latencies: IOLatencies?
     /// By slot, nanoseconds on the driver's clock; nil unless latencies are recorded.
