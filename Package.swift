@@ -17,6 +17,7 @@ let package = Package(
     products: [
         .library(name: "IOEngineCore", targets: ["IOEngineCore"]),
         .library(name: "IOEngineURing", targets: ["IOEngineURing"]),
+        .library(name: "IOEngineMock", targets: ["IOEngineMock"]),
         .executable(name: "ioengine", targets: ["ioengine"]),
     ],
     dependencies: [
@@ -47,6 +48,14 @@ let package = Package(
             name: "IOEngineURing",
             dependencies: [
                 "IOEngineCore", "CLibURing",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
+
+        .target(
+            name: "IOEngineMock",
+            dependencies: [
+                "IOEngineCore",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),
@@ -108,6 +117,14 @@ let package = Package(
             dependencies: [
                 "IOEngineCore", "IOEngineURing", "TestSupport", "TestHelper", "CLibURing",
                 "CLinux",
+                .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "BasicContainers", package: "swift-collections"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "IOEngineMockTests",
+            dependencies: [
+                "IOEngineCore", "IOEngineMock", "TestSupport",
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "BasicContainers", package: "swift-collections"),
             ],
