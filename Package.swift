@@ -121,10 +121,17 @@ let package = Package(
                 .product(name: "BasicContainers", package: "swift-collections"),
             ],
             swiftSettings: settings),
+        .executableTarget(
+            name: "SimulationHelper",
+            dependencies: [
+                "IOEngineCore", "IOEngineMock",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Tests/SimulationHelper", swiftSettings: settings),
         .testTarget(
             name: "IOEngineMockTests",
             dependencies: [
-                "IOEngineCore", "IOEngineMock", "TestSupport",
+                "IOEngineCore", "IOEngineMock", "TestSupport", "SimulationHelper",
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "BasicContainers", package: "swift-collections"),
             ],
