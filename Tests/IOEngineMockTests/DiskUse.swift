@@ -72,3 +72,11 @@ func errno<Result>(_ body: () throws -> Result) -> Errno? {
         return error as? Errno
     }
 }
+
+/// `#require` for what cannot be copied.
+func unwrap<Value: ~Copyable>(_ value: consuming Value?) throws -> Value {
+    switch consume value {
+    case .some(let value): return value
+    case .none: throw Errno.noData
+    }
+}
