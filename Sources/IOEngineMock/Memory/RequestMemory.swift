@@ -75,6 +75,25 @@ struct RequestMemory {
         }
     }
 
+    /// A copy of the next bytes.
+    mutating func bytes(_ count: Int) -> [UInt8] {
+        unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+            if let base = buffer.baseAddress {
+                unsafe copy(count, to: UnsafeMutableRawPointer(base))
+            }
+            initialized = count
+        }
+    }
+
+    /// Fills the next bytes with those of an array, and with zeros where it ends.
+    mutating func fill(_ count: Int, with source: [UInt8]) {
+        let known = min(count, source.count)
+        unsafe source.withUnsafeBytes { bytes in
+            if let base = bytes.baseAddress { unsafe fill(known, from: base) }
+        }
+        fillZeros(count - known)
+    }
+
     /// Whether all pieces lie at multiples of `alignment`, and have such lengths.
     func isAligned(to alignment: Int) -> Bool {
         if alignment <= 1 { return true }
