@@ -20,6 +20,7 @@ let package = Package(
         .library(name: "IOEngineURing", targets: ["IOEngineURing"]),
         .library(name: "IOEngineAIO", targets: ["IOEngineAIO"]),
         .library(name: "IOEngineThreads", targets: ["IOEngineThreads"]),
+        .library(name: "IOEngineMock", targets: ["IOEngineMock"]),
         .executable(name: "ioengine", targets: ["ioengine"]),
     ],
     dependencies: [
@@ -66,6 +67,13 @@ let package = Package(
             swiftSettings: settings),
         .target(
             name: "IOEngineThreads",
+            dependencies: [
+                "IOEngineCore",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
+        .target(
+            name: "IOEngineMock",
             dependencies: [
                 "IOEngineCore",
                 .product(name: "SystemPackage", package: "swift-system"),
@@ -158,6 +166,21 @@ let package = Package(
             dependencies: [
                 "IOEngineCore", "IOEngineURing", "TestSupport", "TestHelper", "CLibURing",
                 "CLinux",
+                .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "BasicContainers", package: "swift-collections"),
+            ],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "SimulationHelper",
+            dependencies: [
+                "IOEngineCore", "IOEngineMock",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Tests/SimulationHelper", swiftSettings: settings),
+        .testTarget(
+            name: "IOEngineMockTests",
+            dependencies: [
+                "IOEngineCore", "IOEngineMock", "TestSupport", "SimulationHelper",
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "BasicContainers", package: "swift-collections"),
             ],
