@@ -134,7 +134,7 @@ import Testing
         canGo.countDown()
         #expect(try outcomes.all().count == 31)
         context.shutdown()
-        #expect(ThreadList.named(name).isEmpty)
+        #expect(eventually { ThreadList.named(name).isEmpty })
     }
 
     @Test(
