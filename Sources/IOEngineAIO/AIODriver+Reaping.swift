@@ -32,6 +32,7 @@ extension AIODriver {
             if let completion = unsafe take(event) { completions.append(completion) }
         }
         if place != start { context.moveHead(to: place) }
+        ringEndedWait = false
     }
 
     /// Moves everything out of the ring.
@@ -90,7 +91,7 @@ extension AIODriver {
     @inline(never)
     private mutating func noteWakeUp() {
         isListening = false
-        wasWoken = true
+        wasWoken = !ringEndedWait
         systemCalls &+= 1
         wakeUp.clear()
     }

@@ -22,7 +22,10 @@ extension AIODriver {
         // What was on trial and would have had to wait is back already.
         if trialCount > 0 { collect() }
         let wanted = goal &- finished.count &- (hopping > 0 ? pool.ready : 0)
-        if wanted <= context.ready { return .ready }
+        if wanted <= context.ready {
+            ringEndedWait = goal > 0
+            return .ready
+        }
         // With requests left that the kernel did not take, go on as soon as there is room.
         return sleep(isFull ? 1 : wanted, deadline)
     }
