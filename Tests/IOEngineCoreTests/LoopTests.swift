@@ -287,6 +287,31 @@ import Testing
             await onAnotherThread { _ = unsafe loop.wait(minimum: 0) }
         }
     }
+
+    @Test func onlyWhatAppendsOrIsAtomicStaysWhole() throws {
+        let script = script()
+        script.inspects = { descriptor in
+            IODescriptorFacts(isAppending: descriptor == 4, size: 65_536, inode: UInt64(descriptor))
+        }
+        var loop = try makeLoop(script)
+        func request(_ event: consuming IOEvent<NoCallback>, _ flags: IOFlags = []) throws
+            -> IORequest
+        {
+            event.flags = flags
+            _ = loop.submit(event)
+            let staged = try unwrap(script.staged.last)
+            _ = loop.wait()
+            _ = try unwrap(loop.next())
+            return staged
+        }
+        let appending = FileDescriptor(rawValue: 4)
+        #expect(try request(.write(appending, from: IOBuffer(zeroed: 8), at: 0)).staysWhole)
+        #expect(try request(.write(file, from: IOBuffer(zeroed: 8), at: 0), .append).staysWhole)
+        #expect(try request(.write(file, from: IOBuffer(zeroed: 8), at: 0), .atomic).staysWhole)
+        let reads = try request(.read(appending, into: IOBuffer(capacity: 8), at: 0))
+        let writes = try request(.write(file, from: IOBuffer(zeroed: 8), at: 0), .dataSync)
+        #expect(!reads.staysWhole && !writes.staysWhole && !writes.mayBlock)
+    }
 }
 
 /// Runs `body` on a thread of its own and waits for it.

@@ -72,6 +72,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             registeredDescriptor: slot.pointee.record?.pointee.registeredIndex ?? -1,
             registeredRegion: registeredPool == 0 ? -1 : registeredRegion(of: event.pointee.buffer),
             mayBlock: slot.pointee.machine.traits.contains(.mayBlock),
+            staysWhole: slot.pointee.machine.traits.contains(.single),
             traits: slot.pointee.record?.pointee.traits ?? [])
     }
 
@@ -98,6 +99,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             priority: event.pointee.priority,
             registeredDescriptor: slot.pointee.record?.pointee.registeredIndex ?? -1,
             mayBlock: slot.pointee.machine.traits.contains(.mayBlock),
+            staysWhole: slot.pointee.machine.traits.contains(.single),
             traits: slot.pointee.record?.pointee.traits ?? [])
         unsafe slot.pointee.requested = 0
         guard let storage = unsafe event.pointee.vectored else { return request }
