@@ -21,6 +21,7 @@ let package = Package(
         .library(name: "IOEngineAIO", targets: ["IOEngineAIO"]),
         .library(name: "IOEngineThreads", targets: ["IOEngineThreads"]),
         .library(name: "IOEngineMock", targets: ["IOEngineMock"]),
+        .library(name: "IOEngineMerge", targets: ["IOEngineMerge"]),
         .executable(name: "ioengine", targets: ["ioengine"]),
     ],
     dependencies: [
@@ -73,6 +74,14 @@ let package = Package(
             ],
             swiftSettings: settings),
         .target(
+            name: "IOEngineMerge",
+            dependencies: [
+                "IOEngineCore",
+                .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "BasicContainers", package: "swift-collections"),
+            ],
+            swiftSettings: settings),
+        .target(
             name: "IOEngineMock",
             dependencies: [
                 "IOEngineCore",
@@ -112,7 +121,7 @@ let package = Package(
             name: "ioengine",
             dependencies: [
                 "IOEngineBench", "IOEngineCopy", "IOEngine", "IOEngineCore", "IOEngineURing",
-                "IOEngineAIO", "IOEngineThreads",
+                "IOEngineAIO", "IOEngineThreads", "IOEngineMerge",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
@@ -210,6 +219,15 @@ let package = Package(
             name: "IOEngineContextTests",
             dependencies: [
                 "IOEngineCore", "IOEngineURing", "TestSupport", "TestHelper", "CLinux",
+                .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "BasicContainers", package: "swift-collections"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "IOEngineMergeTests",
+            dependencies: [
+                "IOEngineCore", "IOEngineMerge", "IOEngineURing", "IOEngineAIO",
+                "IOEngineThreads", "TestSupport", "ToyDriver",
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "BasicContainers", package: "swift-collections"),
             ],

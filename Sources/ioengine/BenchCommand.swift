@@ -3,6 +3,7 @@ internal import IOEngine
 internal import IOEngineAIO
 public import IOEngineBench
 internal import IOEngineCore
+internal import IOEngineMerge
 internal import IOEngineThreads
 internal import IOEngineURing
 
@@ -82,6 +83,14 @@ struct BenchCommand: ParsableCommand {
     @Flag(help: "Allows destroying what is in a file or device that exists.")
     var overwrite = false
 
+    @Option(
+        help: "Joins neighbouring IOs into requests of at most so many bytes.",
+        transform: byteCount)
+    var merge: Int?
+
+    @Option(help: "Microseconds that an IO may wait for neighbours; needs --merge.")
+    var mergeWait = 0
+
     @Option(help: "For people or for scripts.")
     var outputFormat: Format = .table
 
@@ -104,25 +113,43 @@ struct BenchCommand: ParsableCommand {
         }
     }
 
-    /// One specialised runner a driver.
+    func validate() throws {
+        guard mergeWait >= 0 else {
+            throw ValidationError("Nothing waits less than no time; give --merge-wait 0 or more.")
+        }
+        guard merge != nil || mergeWait == 0 else {
+            throw ValidationError("Only merged IOs wait for neighbours; give --merge as well.")
+        }
+        guard (1...IORequest.maximumTransfer).contains(merge ?? 1) else {
+            throw ValidationError(
+                "A merged request moves 1 byte to 2 GiB; give --merge a size such as 128k.")
+        }
+    }
+
     private func measure(_ onTick: ((BenchProgress) -> Void)?) throws -> BenchReport {
         switch driver {
         case .auto:
-            try BenchRunner.run(plan, onTick: onTick) { depth throws(IOError) in
+            try measure(onTick) { depth throws(IOError) in
                 try SystemDriver(depth: depth, configuration: .init(logger: nil))
             }
         case .uring:
-            try BenchRunner.run(plan, onTick: onTick) { depth throws(IOError) in
-                try URingDriver(depth: depth)
-            }
+            try measure(onTick) { depth throws(IOError) in try URingDriver(depth: depth) }
         case .aio:
-            try BenchRunner.run(plan, onTick: onTick) { depth throws(IOError) in
-                try AIODriver(depth: depth)
-            }
+            try measure(onTick) { depth throws(IOError) in try AIODriver(depth: depth) }
         case .threads:
-            try BenchRunner.run(plan, onTick: onTick) { depth throws(IOError) in
-                try ThreadPoolDriver(depth: depth)
-            }
+            try measure(onTick) { depth throws(IOError) in try ThreadPoolDriver(depth: depth) }
+        }
+    }
+
+    /// One specialised runner a driver, with and without merging.
+    private func measure<D: IODriver & ~Copyable>(
+        _ onTick: ((BenchProgress) -> Void)?,
+        _ make: @escaping @Sendable (Int) throws(IOError) -> D
+    ) throws -> BenchReport {
+        guard let merge else { return try BenchRunner.run(plan, onTick: onTick, driver: make) }
+        let policy = MergePolicy(maximumBytes: merge, wait: .microseconds(mergeWait))
+        return try BenchRunner.run(plan, onTick: onTick) { depth throws(IOError) in
+            MergingDriver(try make(depth), policy: policy)
         }
     }
 
