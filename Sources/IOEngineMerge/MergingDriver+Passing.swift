@@ -18,6 +18,7 @@ extension MergingDriver where Base: ~Copyable {
     @inlinable public var counters: IODriverCounters { base.counters }
     public var waker: IOWaker { base.waker }
     @inlinable public func now() -> IOInstant { base.now() }
+    @inlinable public func coarseNow() -> IOInstant { base.coarseNow() }
 
     public func inspect(_ descriptor: Int32) throws(Errno) -> IODescriptorFacts {
         try base.inspect(descriptor)
