@@ -1,7 +1,7 @@
 public import IOEngineCore
 
 extension MergingDriver where Base: ~Copyable {
-    @inlinable
+    @inlinable @inline(__always)
     public mutating func stage(_ request: IORequest) -> IOStaging {
         let staging = buffer.add(request)
         if buffer.startsWaiting { buffer.wait(from: base.now()) }

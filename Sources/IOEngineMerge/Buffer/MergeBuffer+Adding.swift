@@ -4,62 +4,76 @@ extension MergeBuffer {
     /// Takes a request in.
     ///
     /// - Returns: `full` when as many as the depth are staged.
+    @inlinable @inline(__always)
     public mutating func add(_ request: IORequest) -> IOStaging {
         let slot = request.token.slot
         precondition(Int(slot) < depth, "a token's slot is below the depth")
         guard end &- first < depth else { return .full }
-        if end == order.count { moveOrder() }
-        let kind = RequestKind(request, limits)
-        if kind == .joinable { note(request, slot) } else { noteOther(kind) }
+        // Inlined up to here, so that the request is built where it stays.
         requests[Int(slot)] = request
+        enrol(slot)
+        return .queued
+    }
+
+    /// Puts a request that lies in its slot behind the others.
+    @usableFromInline
+    mutating func enrol(_ slot: UInt32) {
+        if end == order.count { moveOrder() }
+        let kind = RequestKind(requests[Int(slot)], limits)
+        if kind == .joinable { note(slot) } else { noteOther(kind) }
         states[Int(slot)] = .staged
         kinds[Int(slot)] = kind
         order[end] = slot
         end &+= 1
         statistics.requestsIn &+= 1
-        if limits.waitNanoseconds > 0 { holdBack(kind) }
-        return .queued
+        if limits.waitNanoseconds > 0 { holdBack(slot, kind) }
     }
 
     /// What a request that may be joined means for planning.
     @inline(__always)
-    private mutating func note(_ request: IORequest, _ slot: UInt32) {
-        var continues = false
-        if Int(arrivals.last) < depth {
-            let previous = requests[Int(arrivals.last)]
-            if request.offset >= arrivals.lastEnd, request.matches(previous) {
-                continues = request.offset &- arrivals.lastEnd <= Int64(limits.gap)
-            } else {
-                arrivals.isInOrder = false
+    private mutating func note(_ slot: UInt32) {
+        if arrivals.isInOrder {
+            let offset = requests[Int(slot)].offset
+            if Int(arrivals.last) < depth {
+                let distance = offset &- arrivals.lastEnd
+                if distance < 0 || !requests[Int(slot)].matches(requests[Int(arrivals.last)]) {
+                    arrivals.isInOrder = false
+                } else if distance <= Int64(limits.gap), limits.parts > 1 {
+                    arrivals.mayTouch = true
+                }
             }
+            arrivals.last = slot
+            arrivals.lastEnd = offset &+ Int64(requests[Int(slot)].length)
         }
-        if continues {
-            arrivals.mayTouch = limits.parts > 1
+        if !arrivals.mayTouch, limits.parts > 1 {
+            arrivals.mayTouch = neighbours.meets(
+                requests[Int(slot)].offset, requests[Int(slot)].length, gap: limits.gap,
+                descriptor: requests[Int(slot)].descriptor,
+                isWrite: requests[Int(slot)].isWriting)
+        }
+    }
+
+    private mutating func noteOther(_ kind: RequestKind) {
+        arrivals.isInOrder = false
+        if kind == .barrier { arrivals.hasBarrier = true }
+    }
+
+    /// Decides whether anything still may wait for neighbours.
+    private mutating func holdBack(_ slot: UInt32, _ kind: RequestKind) {
+        let request = requests[Int(slot)]
+        let distance = request.offset &- arrivals.runEnd
+        if distance >= 0, distance <= Int64(limits.gap), arrivals.runParts > 0 {
             arrivals.runBytes &+= request.length
             arrivals.runParts &+= 1
         } else {
             arrivals.runBytes = request.length
             arrivals.runParts = 1
         }
-        if !arrivals.mayTouch, limits.parts > 1 {
-            arrivals.mayTouch = neighbours.meets(request, gap: limits.gap)
-        }
-        arrivals.last = slot
-        arrivals.lastEnd = request.end
-    }
-
-    private mutating func noteOther(_ kind: RequestKind) {
-        arrivals.isInOrder = false
-        arrivals.runBytes = 0
-        arrivals.runParts = 0
-        if kind == .barrier { arrivals.hasBarrier = true }
-    }
-
-    /// Decides whether anything still may wait for neighbours.
-    private mutating func holdBack(_ kind: RequestKind) {
+        arrivals.runEnd = request.end
         if kind != .joinable || arrivals.runBytes >= limits.bytes
             || arrivals.runParts >= limits.parts || end &- first == depth
         {
+            arrivals.runParts = 0
             makeDue()
         } else if dueTime == nil {
             startsWaiting = true

@@ -47,7 +47,7 @@ extension MergeBuffer {
     private func hasRoom(
         for request: IORequest, _ more: Int, _ draft: Draft
     ) -> Bool {
-        let pieces = request.action.isVectored ? Int(request.vectorCount) : 1
+        let pieces = request.isListed ? Int(request.vectorCount) : 1
         return draft.vectors &+ pieces &+ more <= assembly.count
     }
 
@@ -55,10 +55,10 @@ extension MergeBuffer {
     private mutating func reach(
         _ draft: inout Draft, _ request: IORequest, _ distance: Int64
     ) -> Bool {
-        guard !draft.first.action.isWrite else { return false }
+        guard !draft.first.isWriting else { return false }
         if distance < 0 {
             // To copy from a list into a list is not worth the code.
-            guard !draft.isListed, !request.action.isVectored, hasRoom(for: request, 0, draft)
+            guard !draft.isListed, !request.isListed, hasRoom(for: request, 0, draft)
             else { return false }
             draft.overlaps = true
             return true
@@ -83,7 +83,7 @@ extension MergeBuffer {
         piecesOf request: IORequest, from skipped: Int, _ draft: inout Draft
     ) {
         guard let address = unsafe request.address else { return }
-        if request.action.isVectored {
+        if request.isListed {
             let list = unsafe address.assumingMemoryBound(to: IOVector.self)
             for i in 0..<Int(request.vectorCount) {
                 assembly[draft.vectors] = unsafe list[i]
@@ -121,7 +121,7 @@ extension MergeBuffer {
             hasGaps: draft.gapBytes > 0 && limits.takesVectors, overlaps: draft.overlaps)
         if draft.vectors == 1, !draft.isListed {
             // All of it is one piece of memory.
-            request.action = request.action.isWrite ? .write : .read
+            request.action = request.isWriting ? .write : .read
             unsafe request.address = assembly[0].base
             request.registeredRegion = draft.region
         } else if draft.longest <= limits.copiedPart, !draft.isListed,
@@ -130,7 +130,7 @@ extension MergeBuffer {
             releaseGaps(of: draft)
             group.hasGaps = false
             group.copy = unsafe CopyPlace(base: piece)
-            request.action = request.action.isWrite ? .write : .read
+            request.action = request.isWriting ? .write : .read
             unsafe request.address = piece
             groups[Int(slot)] = group
             if request.action == .write { gather(slot, group) }
@@ -139,7 +139,7 @@ extension MergeBuffer {
             for i in 0..<draft.vectors { unsafe (list + i).initialize(to: assembly[i]) }
             group.firstVector = UInt32(place)
             group.vectorCount = UInt32(draft.vectors)
-            request.action = request.action.isWrite ? .writeVectored : .readVectored
+            request.action = request.isWriting ? .writeVectored : .readVectored
             unsafe request.address = UnsafeMutableRawPointer(list)
             request.vectorCount = group.vectorCount
         } else {

@@ -47,7 +47,7 @@ public struct MergeBuffer: ~Copyable {
     @usableFromInline let order: FixedTable<UInt32>
     @usableFromInline var first = 0
     @usableFromInline var planned = 0
-    var end = 0
+    @usableFromInline var end = 0
     /// What is planned touches nothing.
     @usableFromInline var planIsPlain = true
     /// Where what must be handed down ends; the rest may wait.

@@ -7,17 +7,19 @@ internal import IOEngineCore
 /// one behind its last (and behind the gap that may be bridged) in a small hash table; two that touch
 /// meet in a bucket. A place holds one mark, and a later one takes it over: so the test can miss
 /// neighbours, which costs a chance to join them and nothing else. It also finds some that are only
-/// near. Marks of earlier batches are told by their number.
+/// near, or that only look alike. Marks of earlier batches are told by their number.
 struct NeighbourTest: ~Copyable {
-    private let marks: FixedTable<UInt64>
+    private let marks: FixedTable<UInt32>
     private let shift: UInt64
-    private var batch: UInt64 = 1
+    private var batch: UInt32 = 1
 
     private static let bucketShift = 12
     /// A request that spans more buckets than this marks its first and last one only.
     private static let fullyMarked: Int64 = 16
     /// 2^64 divided by the golden ratio, made odd: spreads consecutive numbers well.
     private static let spread: UInt64 = 0x9e37_79b9_7f4a_7c15
+    /// Bits of a mark that number the batch; the others are the hash's.
+    private static let batchMask: UInt32 = 0xfff
 
     init(depth: Int) {
         // Two marks a request, and a third of the places taken at most.
@@ -29,29 +31,33 @@ struct NeighbourTest: ~Copyable {
 
     /// Forgets all marks.
     mutating func startBatch() {
-        // 2^31 batches later an old mark may be taken for a new one, which costs one sorting.
-        batch &+= 1
+        // 4096 batches later an old mark may be taken for a new one, which costs one sorting.
+        batch = (batch &+ 1) & Self.batchMask
     }
 
-    /// Marks a transfer. True: it may touch one that was marked before.
+    /// Marks the bytes of a transfer and `gap` more. True: it may touch one that was marked before.
     @inline(__always)
-    mutating func meets(_ request: IORequest, gap: Int) -> Bool {
-        let first = request.offset >> Self.bucketShift
-        let last = (request.offset &+ Int64(request.length &+ gap)) >> Self.bucketShift
-        let isWrite: UInt64 = request.action.isWrite ? 1 : 0
+    mutating func meets(
+        _ offset: Int64, _ length: Int, gap: Int, descriptor: Int32, isWrite: Bool
+    ) -> Bool {
+        let first = offset >> Self.bucketShift
+        let last = (offset &+ Int64(length &+ gap)) >> Self.bucketShift
         // Files and directions apart; the low bits stay free for the bucket's number.
-        let salt = (UInt64(UInt32(bitPattern: request.descriptor)) << 1 | isWrite) << 40
-        var found = false
+        let salt = (UInt64(UInt32(bitPattern: descriptor)) << 1 | (isWrite ? 1 : 0)) << 40
         let step = last &- first > Self.fullyMarked ? last &- first : 1
+        // Products of consecutive numbers: one multiplication serves all.
+        var hash = (UInt64(bitPattern: first) &+ salt) &* Self.spread
+        let stride = UInt64(bitPattern: step) &* Self.spread
+        var found: UInt32 = 0
         var bucket = first
-        while bucket <= last {
-            let hash = (UInt64(bitPattern: bucket) &+ salt) &* Self.spread
-            let mark = hash << 32 | batch & 0xffff_ffff
+        repeat {
             let place = Int(truncatingIfNeeded: hash >> shift)
-            found = found || marks[place] == mark
+            let mark = UInt32(truncatingIfNeeded: hash) & ~Self.batchMask | batch
+            found |= marks[place] == mark ? 1 : 0
             marks[place] = mark
+            hash &+= stride
             bucket &+= step
-        }
-        return found
+        } while bucket <= last
+        return found != 0
     }
 }

@@ -26,7 +26,7 @@ enum RequestKind: UInt8 {
 
     @inline(__always)
     init(_ request: IORequest, _ limits: Limits) {
-        guard request.action.isTransfer else {
+        guard request.action.rawValue <= IOAction.writeVectored.rawValue else {
             self = request.action == .noOperation ? .solo : .barrier
             return
         }
@@ -41,7 +41,7 @@ enum RequestKind: UInt8 {
         let isPlain =
             request.length > 0 && request.length <= limits.bytes && !request.mayBlock
             && !request.flags.contains(.noWait)
-        let fits = !request.action.isVectored || request.vectorCount < limits.vectors
+        let fits = !request.isListed || request.vectorCount < limits.vectors
         self = isPlain && fits ? .joinable : .solo
     }
 }
@@ -77,13 +77,14 @@ struct Arrivals {
     /// All may be joined, are of one kind, and come in the order of the file without overlaps.
     var isInOrder = true
     var hasBarrier = false
-    /// The slot of the last one that may be joined; the depth or more: there is none.
+    /// While they are in order, the slot of the last one; the depth or more: there is none.
     var last = UInt32.max
     /// Where that one ends.
-    var lastEnd: Int64 = -1
-    /// Since when each continued the one before: bytes and requests.
+    var lastEnd: Int64 = 0
+    /// Where something is held back: how far the last ones continued each other.
     var runBytes = 0
     var runParts = 0
+    var runEnd: Int64 = 0
 }
 
 /// What `next` returned.
@@ -95,6 +96,14 @@ enum Offer {
 }
 
 extension IORequest {
+    /// Of a transfer: whether it writes. As the actions are numbered, one bit; asking the action itself
+    /// costs a call.
+    @inline(__always)
+    var isWriting: Bool { action.rawValue & 1 != 0 }
+
+    @inline(__always)
+    var isListed: Bool { action.rawValue & 2 != 0 }
+
     /// Behind its last byte.
     @inline(__always)
     var end: Int64 { offset &+ Int64(length) }
@@ -102,7 +111,7 @@ extension IORequest {
     /// Whether two transfers could be parts of one.
     @inline(__always)
     func matches(_ other: IORequest) -> Bool {
-        descriptor == other.descriptor && action.isWrite == other.action.isWrite
+        descriptor == other.descriptor && isWriting == other.isWriting
             && flags == other.flags && priority == other.priority
             && registeredDescriptor == other.registeredDescriptor
     }
