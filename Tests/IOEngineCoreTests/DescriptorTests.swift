@@ -37,7 +37,7 @@ import Testing
 
     @Test func requestsTellWhatIsKnownOfTheirDescriptor() throws {
         let script = script()
-        var facts = IODescriptorFacts(size: 4096, inode: 1)
+        var facts = IODescriptorFacts(size: 4096, inode: 1, offsetAlignment: 512)
         script.inspects = { _ in facts }
         var loop = try makeLoop(script)
         let file = FileDescriptor(rawValue: 3)
@@ -53,6 +53,8 @@ import Testing
         let wanted: [IODescriptorTraits] = [.known, [.known, .direct], [.known, .inMemory]]
         let seen = script.allRequests.map(\.traits)
         #expect(seen == wanted.flatMap { [$0, $0] })
+        let alignments = script.allRequests.map { 1 << Int($0.alignmentLogarithm) }
+        #expect(alignments == [1, 1, 512, 512, 1, 1], "only direct IO needs any")
     }
 
     @Test func openingTellsWhatIsWrong() {

@@ -38,6 +38,9 @@ public struct IORequest: @unchecked Sendable {
     public var staysWhole: Bool
     /// What is known of the descriptor.
     public var traits: IODescriptorTraits
+    /// What offset and length of direct IO on the descriptor must be multiples of, as its binary
+    /// logarithm; 0: of nothing, or it is not known.
+    public var alignmentLogarithm: UInt8
 
     /// What one kernel transfer moves at most: 2^31 minus a page (MAX_RW_COUNT, `read(2)`).
     @inlinable public static var maximumTransfer: Int { 0x7fff_f000 }
@@ -49,7 +52,7 @@ public struct IORequest: @unchecked Sendable {
         offset: Int64 = 0, length: Int = 0, flags: IOFlags = [],
         allocationMode: IOAllocationMode = .extend, priority: IOPriority = .inherited,
         registeredDescriptor: Int32 = -1, registeredRegion: Int32 = -1, mayBlock: Bool = false,
-        staysWhole: Bool = false, traits: IODescriptorTraits = []
+        staysWhole: Bool = false, traits: IODescriptorTraits = [], alignmentLogarithm: UInt8 = 0
     ) {
         self.token = token
         self.action = action
@@ -66,6 +69,7 @@ public struct IORequest: @unchecked Sendable {
         self.mayBlock = mayBlock
         self.staysWhole = staysWhole
         self.traits = traits
+        self.alignmentLogarithm = alignmentLogarithm
     }
 }
 
