@@ -133,6 +133,7 @@ extension MergingDriver where Base: ~Copyable {
         let before = completions.count
         base.reap(into: &completions)
         inBase &-= completions.count &- before
+        buffer.vacate(completions.count &- before)
     }
 
     @discardableResult

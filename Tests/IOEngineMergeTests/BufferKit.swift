@@ -56,7 +56,7 @@ struct BufferKit: ~Copyable {
         unsafe IORequest(
             token: token(slot), action: action, descriptor: descriptor,
             address: action.isTransfer ? memory.address(slot * stride) : nil,
-            offset: Int64(offset), length: length)
+            offset: Int64(offset), length: length, traits: .known)
     }
 
     mutating func add(

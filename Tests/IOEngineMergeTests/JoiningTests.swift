@@ -146,6 +146,37 @@ import Testing
         }
     }
 
+    @Test func whatDirectIOWouldRefuseAloneIsNotHelped() throws {
+        let direct: IODescriptorTraits = [.known, .direct]
+        func joins(
+            _ traits: IODescriptorTraits, _ logarithm: UInt8, _ lengths: [Int], shift: Int = 0
+        ) -> Int {
+            var kit = BufferKit()
+            var offset = 0
+            for (slot, length) in lengths.enumerated() {
+                var request = kit.request(.read, slot, at: offset, length)
+                request.traits = traits
+                request.alignmentLogarithm = logarithm
+                if slot == 1, let address = unsafe request.address {
+                    unsafe request.address = address + shift
+                }
+                kit.add(request)
+                offset += length
+            }
+            return kit.handDown().count
+        }
+        #expect(joins(direct, 9, [512, 512, 1024]) == 1)
+        #expect(joins(direct, 9, [512, 512, 1024], shift: 16) == 3, "the memory counts too")
+        #expect(joins(direct, 9, [512, 256, 256]) == 3)
+        #expect(joins(direct, 12, [4096, 2048, 2048, 4096]) == 4)
+        #expect(joins(direct, 0, [4096, 4096]) == 1, "4096 where nothing is said")
+        #expect(joins(direct, 0, [512, 512]) == 2)
+        #expect(joins([], 0, [512, 512]) == 2, "and where nothing is known")
+        #expect(joins([], 0, [4096, 4096]) == 1)
+        #expect(joins(.known, 0, [1, 2, 3], shift: 1) == 1)
+        #expect(joins([.known, .inMemory], 0, [1, 2, 3]) == 1)
+    }
+
     @Test func listsJoinAsAWhole() throws {
         var kit = BufferKit(maximumVectors: 5)
         let lists = Memory(4096)
@@ -160,7 +191,7 @@ import Testing
             return unsafe IORequest(
                 token: kit.token(slot), action: .writeVectored, descriptor: 3,
                 address: UnsafeMutableRawPointer(list), vectorCount: UInt32(parts.count),
-                offset: Int64(offset), length: parts.reduce(0, +))
+                offset: Int64(offset), length: parts.reduce(0, +), traits: .known)
         }
         kit.add(.write, 0, at: 0)
         kit.add(vectored(1, at: 4096, [100, 200]))
@@ -247,7 +278,7 @@ import Testing
                 unsafe IORequest(
                     token: kit.token(slot), action: .readVectored, descriptor: 3,
                     address: UnsafeMutableRawPointer(list), vectorCount: 500,
-                    offset: Int64(slot * 4000), length: 4000))
+                    offset: Int64(slot * 4000), length: 4000, traits: .known))
         }
         let passed = kit.handDown()
         #expect(passed.map(\.length) == [8000, 4000, 4000])
@@ -275,6 +306,14 @@ import Testing
         var kit = BufferKit(depth: 2)
         kit.add(.read, 0, at: 0)
         kit.add(.read, 1, at: 8192)
-        #expect(kit.buffer.add(kit.request(.read, 0, at: 50)) == .full)
+        let third = kit.request(.read, 0, at: 50)
+        #expect(kit.buffer.add(third) == .full)
+        for request in kit.handDown() {
+            #expect(kit.buffer.add(third) == .full)
+            kit.buffer.complete(IOCompletion(token: request.token, result: 0))
+            #expect(kit.buffer.add(third) == .full, "answered, but not taken out")
+        }
+        #expect(kit.finished(most: 1) == [0: 0])
+        #expect(kit.buffer.add(third) == .queued)
     }
 }

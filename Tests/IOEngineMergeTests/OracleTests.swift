@@ -80,7 +80,7 @@ import Testing
             Array(device.bytes[range.clamped(to: 0..<device.bytes.count)])
         }
         let file = FileDescriptor(rawValue: 3)
-        let count = 700
+        let count = 500
         defer { #expect(memories.violations.isEmpty, "\(memories.violations), seed \(seed)") }
         guard let policy else {
             var mix = try Mix(

@@ -19,7 +19,7 @@ import Testing
     @Test(arguments: [1024, 2, 0, 7])
     func aBatchIsAsGoodAsItsRequestsInOrder(maximumVectors: Int) throws {
         var random = SeededRandom()
-        for _ in 0..<Amount.of(40) {
+        for _ in 0..<Amount.of(25) {
             let policy = MergePolicy(
                 maximumBytes: [4096, 20_000, 128 << 10].randomElement(using: &random)!,
                 maximumParts: [2, 5, 256].randomElement(using: &random)!,

@@ -12,6 +12,7 @@ import Testing
         var kit = BufferKit()
         for slot in 0..<5 { kit.add(.write, slot, at: slot * Self.page) }
         #expect(kit.buffer.cancel(kit.token(2)) == .cancelled)
+        #expect(kit.buffer.cancel(kit.token(2)) == .tooLate, "it is answered already")
         #expect(kit.finished() == [2: Int(-ECANCELED)])
         #expect(pages(kit.handDown()) == [[0, 2], [3, 2]])
         #expect(kit.buffer.cancel(kit.token(2)) == nil, "no longer known")
@@ -102,6 +103,12 @@ import Testing
 
     @Test func whenNoMoreCanComeEverythingIsDue() throws {
         var kit = waiting(depth: 4)
+        kit.add(kit.request(.noOperation, 0, at: 0, 0))
+        #expect(kit.handDown().count == 1)
+        for slot in 1..<4 { kit.add(.read, slot, at: slot * 3 * Self.page) }
+        #expect(kit.handDown().count == 3, "one place is taken by what is on its way")
+
+        kit = waiting(depth: 4)
         for slot in 0..<3 { kit.add(.read, slot, at: slot * 3 * Self.page) }
         #expect(kit.handDown().isEmpty)
         kit.add(.read, 3, at: 100 * Self.page)

@@ -40,7 +40,7 @@ import ToyDriver
             }
         }
 
-        mutating func reap(most: Int = 64) -> [Int: Int] { driver.finished(most: most) }
+        mutating func reap(most: Int = 64) -> [Int: Int] { driver.answers(most: most) }
     }
 
     @Test func oneSubmissionJoinsWhatWasStaged() throws {
@@ -236,7 +236,7 @@ import ToyDriver
                 let request = unsafe IORequest(
                     token: IOToken(slot: UInt32(slot), generation: 1), action: action,
                     descriptor: file.rawValue, address: memory.address(slot * 8192),
-                    offset: Int64(slot * 100), length: 100)
+                    offset: Int64(slot * 100), length: 100, traits: .known)
                 #expect(driver.stage(request) == .queued)
             }
         }
@@ -244,7 +244,7 @@ import ToyDriver
             var results: [Int: Int] = [:]
             while results.count < 6 {
                 #expect(driver.submit(minimum: 1, deadline: nil) == .ready)
-                results.merge(driver.finished()) { _, _ in -9999 }
+                results.merge(driver.answers()) { _, _ in -9999 }
             }
             return results
         }
@@ -276,7 +276,7 @@ import ToyDriver
 
 extension IODriver where Self: ~Copyable {
     /// What is finished now, at most `most`, by slot.
-    mutating func finished(most: Int = 64) -> [Int: Int] {
+    mutating func answers(most: Int = 64) -> [Int: Int] {
         let space = UnsafeMutableBufferPointer<IOCompletion>.allocate(capacity: most)
         defer { unsafe space.deallocate() }
         var span = unsafe OutputSpan(buffer: space, initializedCount: 0)

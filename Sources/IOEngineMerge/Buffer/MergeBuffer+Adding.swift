@@ -3,12 +3,13 @@ public import IOEngineCore
 extension MergeBuffer {
     /// Takes a request in.
     ///
-    /// - Returns: `full` when as many as the depth are staged.
+    /// - Returns: `full` when as many as the depth came in and were not answered.
     @inlinable @inline(__always)
     public mutating func add(_ request: IORequest) -> IOStaging {
         let slot = request.token.slot
         precondition(Int(slot) < depth, "a token's slot is below the depth")
-        guard end &- first < depth else { return .full }
+        guard occupied < depth else { return .full }
+        occupied &+= 1
         // Inlined up to here, so that the request is built where it stays.
         requests[Int(slot)] = request
         enrol(slot)
@@ -71,7 +72,7 @@ extension MergeBuffer {
         }
         arrivals.runEnd = request.end
         if kind != .joinable || arrivals.runBytes >= limits.bytes
-            || arrivals.runParts >= limits.parts || end &- first == depth
+            || arrivals.runParts >= limits.parts || occupied == depth
         {
             arrivals.runParts = 0
             makeDue()

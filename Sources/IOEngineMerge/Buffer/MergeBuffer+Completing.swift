@@ -8,7 +8,7 @@ extension MergeBuffer {
         let slot = completion.token.slot
         guard Int(slot) < depth, groups[Int(slot)].parts > 0, states[Int(slot)] == .joined,
             requests[Int(slot)].token == completion.token
-        else { return finished.push(completion) }
+        else { return pass(completion) }
         let group = groups[Int(slot)]
         groups[Int(slot)].parts = 0
         joinedInFlight &-= 1
@@ -26,6 +26,15 @@ extension MergeBuffer {
             repeatAll(group, slot)
         }
         release(group)
+    }
+
+    /// The completion of what passed unchanged, or of what nobody knows.
+    private mutating func pass(_ completion: IOCompletion) {
+        let slot = Int(completion.token.slot)
+        if slot < depth, states[slot] == .lone, requests[slot].token == completion.token {
+            states[slot] = .finished
+        }
+        finished.push(completion)
     }
 
     /// Everything was moved.
@@ -66,7 +75,7 @@ extension MergeBuffer {
 
     @inline(__always)
     private mutating func finish(_ part: UInt32, _ result: Int) {
-        states[Int(part)] = .absent
+        states[Int(part)] = .finished
         finished.push(IOCompletion(token: requests[Int(part)].token, result: result))
     }
 
@@ -80,22 +89,33 @@ extension MergeBuffer {
     public mutating func takeFinished(into completions: inout OutputSpan<IOCompletion>) {
         var room = completions.freeCapacity
         while room > 0, !finished.isEmpty {
-            completions.append(finished.pop())
+            let completion = finished.pop()
+            let slot = Int(completion.token.slot)
+            if slot < depth, states[slot] == .finished { states[slot] = .absent }
+            completions.append(completion)
+            vacate(1)
             room &-= 1
         }
     }
 
+    /// So many answers left.
+    @inlinable @inline(__always)
+    mutating func vacate(_ count: Int) {
+        // Never below 0, even if a driver answers what nobody asked.
+        occupied = max(0, occupied &- count)
+    }
+
     /// Stops a request if it was not handed down yet: it then ends with ECANCELED.
     ///
-    /// - Returns: `cancelled`; `tooLate` for a part of a joined request, or one that is to be repeated
-    ///   after such; nil for what passed unchanged or is not known, which the driver below must be
+    /// - Returns: `cancelled`; `tooLate` for a part of a joined request, one that is to be repeated after
+    ///   such, or one that is answered; nil for what passed unchanged or is not known, which the driver below must be
     ///   asked about.
     public mutating func cancel(_ token: IOToken) -> IOCancellation? {
         let slot = Int(token.slot)
         guard slot < depth, requests[slot].token == token else { return nil }
         switch states[slot] {
         case .absent, .lone: return nil
-        case .joined, .repeated: return .tooLate
+        case .joined, .repeated, .finished: return .tooLate
         case .staged: break
         }
         guard let place = (first..<end).first(where: { order[$0] == token.slot }) else {
@@ -115,7 +135,7 @@ extension MergeBuffer {
             makeDue()
             startBatch()
         }
-        states[slot] = .absent
+        states[slot] = .finished
         finished.push(IOCompletion(token: token, result: 0 - MergeBuffer.cancelledErrno))
         return .cancelled
     }

@@ -64,7 +64,7 @@ extension MergeBuffer {
         } else {
             return
         }
-        states[Int(slot)] = .absent
+        states[Int(slot)] = .finished
         finished.push(
             IOCompletion(token: requests[Int(slot)].token, result: 0 - MergeBuffer.againErrno))
     }

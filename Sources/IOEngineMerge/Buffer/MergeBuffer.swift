@@ -25,6 +25,9 @@ public import IOEngineCore
 ///   places of the order: what came later is handed down later. Syncs, allocates and appends are not
 ///   passed by anything, either way.
 /// - Reads that overlap become one that reads each byte once; the others get copies.
+/// - What direct IO would refuse by itself (see ``IORequest/alignmentLogarithm``) passes alone, to be
+///   refused; so does every part that is no multiple of 4096 bytes where nothing is known of the
+///   descriptor.
 /// - A vectored request is a part like any other if the lists together are short enough; it takes no
 ///   part in overlaps.
 ///
@@ -33,6 +36,9 @@ public import IOEngineCore
 public struct MergeBuffer: ~Copyable {
     @usableFromInline let depth: Int
     let limits: Limits
+
+    /// Requests that came in and whose answers were not taken out.
+    @usableFromInline var occupied = 0
 
     // By slot.
     @usableFromInline let requests: FixedTable<IORequest>

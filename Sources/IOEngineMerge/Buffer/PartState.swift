@@ -13,6 +13,8 @@ enum PartState: UInt8 {
     case joined
     /// Its joined request did not decide what becomes of it: to be handed down again.
     case repeated
+    /// Answered by the layer; the answer was not taken out yet.
+    case finished
 }
 
 /// What a request allows.
@@ -42,7 +44,19 @@ enum RequestKind: UInt8 {
             request.length > 0 && request.length <= limits.bytes && !request.mayBlock
             && !request.flags.contains(.noWait)
         let fits = !request.isListed || request.vectorCount < limits.vectors
-        self = isPlain && fits ? .joinable : .solo
+        self = isPlain && fits && Self.isAligned(request) ? .joinable : .solo
+    }
+
+    /// Whether direct IO takes the request by itself. What it refuses must not succeed because its
+    /// neighbours make it fit.
+    @inline(__always)
+    private static func isAligned(_ request: IORequest) -> Bool {
+        if request.traits.rawValue & 3 == IODescriptorTraits.known.rawValue { return true }
+        // Where nothing is known, 4096 suits every common device.
+        let logarithm = request.alignmentLogarithm
+        let mask = logarithm > 0 ? (1 << Int(logarithm & 63)) &- 1 : 4095
+        let address = request.isListed ? 0 : Int(bitPattern: unsafe request.address)
+        return (Int(request.offset) | request.length | address) & mask == 0
     }
 }
 
