@@ -34,6 +34,20 @@ extension AIODriver {
         if place != start { context.moveHead(to: place) }
     }
 
+    /// Whether a wake-up lies in the ring.
+    @inline(never)
+    func ringHasWakeUp() -> Bool {
+        guard context.hasRing else { return false }
+        var place = context.head
+        let end = context.tail
+        while place != end {
+            let data = unsafe UInt64(UInt(bitPattern: context.event(place).pointee.data))
+            if data == Self.wakeUpMark { return true }
+            place = context.place(after: place)
+        }
+        return false
+    }
+
     /// Moves everything out of the ring.
     ///
     /// - Returns: How many events there were.
