@@ -15,15 +15,18 @@ let settings: [SwiftSetting] = [
 let package = Package(
     name: "swift-io-engine",
     products: [
+        .library(name: "IOEngine", targets: ["IOEngine"]),
         .library(name: "IOEngineCore", targets: ["IOEngineCore"]),
         .library(name: "IOEngineURing", targets: ["IOEngineURing"]),
         .library(name: "IOEngineAIO", targets: ["IOEngineAIO"]),
         .library(name: "IOEngineThreads", targets: ["IOEngineThreads"]),
+        .library(name: "IOEngineMock", targets: ["IOEngineMock"]),
         .executable(name: "ioengine", targets: ["ioengine"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
@@ -69,6 +72,23 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),
+        .target(
+            name: "IOEngineMock",
+            dependencies: [
+                "IOEngineCore",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
+
+        // Floor 4: the choice at run time; what most programs import.
+        .target(
+            name: "IOEngine",
+            dependencies: [
+                "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
 
         // Floor 4: workloads, generic over the driver; not a product.
         .target(
@@ -91,8 +111,8 @@ let package = Package(
         .executableTarget(
             name: "ioengine",
             dependencies: [
-                "IOEngineBench", "IOEngineCopy", "IOEngineCore", "IOEngineURing", "IOEngineAIO",
-                "IOEngineThreads",
+                "IOEngineBench", "IOEngineCopy", "IOEngine", "IOEngineCore", "IOEngineURing",
+                "IOEngineAIO", "IOEngineThreads",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
@@ -127,7 +147,8 @@ let package = Package(
         .executableTarget(
             name: "TestHelper",
             dependencies: [
-                "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads", "CLinux",
+                "IOEngine", "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads",
+                "CLinux",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             path: "Tests/TestHelper", swiftSettings: settings),
@@ -137,6 +158,7 @@ let package = Package(
                 "IOEngineCore", "TestSupport",
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "BasicContainers", package: "swift-collections"),
+                .product(name: "DequeModule", package: "swift-collections"),
             ],
             swiftSettings: settings),
         .testTarget(
@@ -144,6 +166,21 @@ let package = Package(
             dependencies: [
                 "IOEngineCore", "IOEngineURing", "TestSupport", "TestHelper", "CLibURing",
                 "CLinux",
+                .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "BasicContainers", package: "swift-collections"),
+            ],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "SimulationHelper",
+            dependencies: [
+                "IOEngineCore", "IOEngineMock",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Tests/SimulationHelper", swiftSettings: settings),
+        .testTarget(
+            name: "IOEngineMockTests",
+            dependencies: [
+                "IOEngineCore", "IOEngineMock", "TestSupport", "SimulationHelper",
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "BasicContainers", package: "swift-collections"),
             ],
@@ -159,6 +196,13 @@ let package = Package(
             name: "IOEngineThreadsTests",
             dependencies: [
                 "IOEngineCore", "IOEngineThreads", "TestSupport", "TestHelper", "CLinux",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "IOEngineTests",
+            dependencies: [
+                "IOEngine", "IOEngineCore", "TestSupport", "TestHelper",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),

@@ -30,4 +30,7 @@ int linux_statx(int directory, const char *path, int flags, unsigned mask, struc
 
 // syscall(2) with three arguments: Swift cannot call what takes a varying number of them.
 long linux_call(long number, long first, long second, long third) __asm__("syscall");
+
+// Swift hides fork; the tests of what a forked child may do need it.
+int linux_fork(void) __asm__("fork");
 #endif

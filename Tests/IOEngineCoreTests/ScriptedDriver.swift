@@ -2,8 +2,8 @@ import IOEngineCore
 import SystemPackage
 
 /// What a scripted driver does, and what it was asked: shared by the driver and the test, on one
-/// thread.
-final class Script {
+/// thread. ``TimedScript`` adds time, requests that are stuck, and cancellation.
+class Script {
     /// How a request ends.
     enum Outcome: Equatable {
         /// Moves everything, or up to the end of the file.
@@ -69,6 +69,32 @@ final class Script {
         size = fileSize
         file = (0..<fileSize).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
     }
+
+    // MARK: What the driver does
+
+    var now: Int64 { Int64(submits) * 1000 }
+    var waker: IOWaker { .none }
+
+    func stage(_ request: IORequest) -> IOStaging {
+        let held = staged.count + inFlight.count + finished.count
+        if chance.happens(spuriouslyFull) || held >= depth + 8 { return .full }
+        if Int(request.token.slot) >= depth { violations.append("slot out of range") }
+        if holds(slot: request.token.slot) {
+            violations.append("slot \(request.token.slot) twice in flight")
+        }
+        staged.append(request)
+        return .queued
+    }
+
+    func submit(minimum: Int, deadline: IOInstant?) -> IOWaitOutcome {
+        submits += 1
+        if let failure { return .failed(errno: failure) }
+        if failsEverySecondSubmit, submits % 2 == 0 { return .failed(errno: 5) }
+        step(minimum: minimum)
+        return .ready
+    }
+
+    func cancel(_ token: IOToken) -> IOCancellation { .tooLate }
 
     /// Every request that was answered.
     var allRequests: [IORequest] { journal.flatMap { $0.map(\.request) } }
@@ -164,6 +190,13 @@ final class Script {
     }
 }
 
+extension Script {
+    /// Whether a request of that slot is not finished yet.
+    fileprivate func holds(slot: UInt32) -> Bool {
+        staged.contains { $0.token.slot == slot } || inFlight.contains { $0.token.slot == slot }
+    }
+}
+
 /// A driver that does what its script says.
 struct ScriptedDriver: IODriver, ~Copyable {
     let script: Script
@@ -175,28 +208,17 @@ struct ScriptedDriver: IODriver, ~Copyable {
             name: "scripted", depth: script.depth, maximumVectors: script.maximumVectors)
     }
 
-    func now() -> IOInstant { IOInstant(nanoseconds: Int64(script.submits) * 1000) }
+    var waker: IOWaker { script.waker }
 
-    mutating func stage(_ request: IORequest) -> IOStaging {
-        let held = script.staged.count + script.inFlight.count + script.finished.count
-        if script.chance.happens(script.spuriouslyFull) || held >= script.depth + 8 { return .full }
-        if Int(request.token.slot) >= script.depth { script.violations.append("slot out of range") }
-        if script.staged.contains(where: { $0.token.slot == request.token.slot })
-            || script.inFlight.contains(where: { $0.token.slot == request.token.slot })
-        {
-            script.violations.append("slot \(request.token.slot) twice in flight")
-        }
-        script.staged.append(request)
-        return .queued
-    }
+    func now() -> IOInstant { IOInstant(nanoseconds: script.now) }
+
+    mutating func stage(_ request: IORequest) -> IOStaging { script.stage(request) }
 
     mutating func submit(minimum: Int, deadline: IOInstant?) -> IOWaitOutcome {
-        script.submits += 1
-        if let failure = script.failure { return .failed(errno: failure) }
-        if script.failsEverySecondSubmit, script.submits % 2 == 0 { return .failed(errno: 5) }
-        script.step(minimum: minimum)
-        return .ready
+        script.submit(minimum: minimum, deadline: deadline)
     }
+
+    mutating func cancel(_ token: IOToken) -> IOCancellation { script.cancel(token) }
 
     mutating func reap(into completions: inout OutputSpan<IOCompletion>) {
         while !completions.isFull, !script.finished.isEmpty {

@@ -62,7 +62,7 @@ enum SignalStorm: Scenario {
 /// Signals so far. Written by the handler only, on this one thread.
 nonisolated(unsafe) private var storms = 0
 
-private func startStorm() {
+func startStorm() {
     var action = sigaction()
     unsafe action.__sigaction_handler.sa_handler = { _ in unsafe storms += 1 }
     action.sa_flags = 0

@@ -20,6 +20,10 @@ let scenarios: [String: ([String]) throws -> Void] = [
     "memory-lock-limit": memoryLockLimit,
     "no-descriptors": noDescriptors,
     "many-contexts": manyContexts,
+    "forked-context": forkedContext,
+    "forked-loop": forkedLoop,
+    "context-signal-storm": contextSignalStorm,
+    "refusal": refusal,
 ]
 
 let arguments = CommandLine.arguments

@@ -82,6 +82,11 @@ public final class TestFileSystem: Sendable, CustomStringConvertible {
         TestFileSystem("ext4", megabytes: 32, label: label)
     }
 
+    /// An ext4 that a test can freeze.
+    public static func freezable(label: String) -> TestFileSystem? {
+        TestFileSystem("ext4", megabytes: 64, label: label)
+    }
+
     /// An ext4 that believes to be larger than the tmpfs its image lies on, so that writing back fails.
     public static func overcommitted(label: String) -> TestFileSystem? {
         guard let small = small(megabytes: 10, label: label + "-below") else { return nil }

@@ -8,7 +8,9 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
     mutating func submit(
         _ event: consuming IOEvent<Callback>, _ limits: IOLimits
     ) -> IOSubmission<Callback> {
-        if isEnding || shared.isClosing.load(ordering: .relaxed) || shared.isForked { return .closed(event) }
+        if isEnding || shared.isClosing.load(ordering: .relaxed) || shared.isForked {
+            return .closed(event)
+        }
         if hasBacklog { admit() }
         if hasBacklog {
             guard hasRight else { return .full(event) }
@@ -35,7 +37,9 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
     mutating func submit(
         chain: consuming UniqueArray<IOEvent<Callback>>, _ limits: IOLimits
     ) -> IOChainSubmission<Callback> {
-        if isEnding || shared.isClosing.load(ordering: .relaxed) || shared.isForked { return .closed(chain) }
+        if isEnding || shared.isClosing.load(ordering: .relaxed) || shared.isForked {
+            return .closed(chain)
+        }
         if unsafe chain.count > core.pointee.depth {
             return unsafe .tooLong(chain, limit: core.pointee.depth)
         }

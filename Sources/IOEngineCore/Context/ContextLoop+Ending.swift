@@ -29,8 +29,9 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
         unsafe me.pointee.core.pointee.needsHaste = true
         let now = unsafe me.pointee.core.pointee.driver.now().nanoseconds
         if unsafe me.pointee.isDriverDead {
+            // Called back as ever, from the loop or by workers: a callback may come in again.
             _ = unsafe cancelAll(nil, me)
-            unsafe me.pointee.core.pointee.abandonAll()
+            unsafe me.pointee.core.pointee.abandonInFlight()
         } else if unsafe me.pointee.endDeadline <= now {
             switch unsafe me.pointee.endStage {
             case .finishing:
@@ -51,6 +52,8 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
         }
         guard unsafe me.pointee.hasCalledAll() else { return true }
         unsafe me.pointee.sayAllCalled()
+        // Only now: until here no slot may come free whose request the driver still has.
+        if unsafe me.pointee.isDriverDead { unsafe me.pointee.core.pointee.keepAbandoned() }
         return unsafe me.pointee.core.pointee.occupied > 0
     }
 

@@ -123,7 +123,8 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
     /// Whether there is more to do than moving events.
     @inlinable
     var needsAttention: Bool {
-        isEnding || !fenced.isEmpty || draining != nil || isOutOfRoom || backlogDeadline != .max
+        unsafe isEnding || !fenced.isEmpty || draining != nil || isOutOfRoom
+            || backlogDeadline != .max || core.pointee.isGone
     }
 
     /// Everything that happens seldom. False: all has ended.
@@ -132,6 +133,11 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
         unsafe watchBacklog(me)
         unsafe me.pointee.passFences()
         unsafe me.pointee.finishDrain()
+        if unsafe me.pointee.core.pointee.isGone && !me.pointee.isEnding {
+            // The driver has said that it will never do anything again.
+            unsafe me.pointee.shared.closeIntake()
+            unsafe me.pointee.beginEnding(.max)
+        }
         return unsafe !me.pointee.isEnding || goOnEnding(me)
     }
 

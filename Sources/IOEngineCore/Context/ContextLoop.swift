@@ -137,7 +137,8 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
         // Callbacks that submit what is finished at once must not keep the others waiting.
         var left = unsafe 2 &* core.pointee.depth
         while left > 0 {
-            let counts = unsafe core.pointee.drainRemaining
+            let remaining = unsafe core.pointee.drainRemaining
+            let husks = unsafe core.pointee.huskCount
             guard let event = unsafe me.pointee.nextFinished() else { break }
             left &-= 1
             if isInline {
@@ -150,7 +151,12 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
                     event.complete(submitter)
                 }
             } else {
-                unsafe me.pointee.deliver(event, counts: counts != core.pointee.drainRemaining)
+                // An abandoned event counts until it settles, but its callback belongs to the drain
+                // under way too.
+                let counts =
+                    unsafe remaining != core.pointee.drainRemaining
+                    || (husks > core.pointee.huskCount && me.pointee.draining != nil)
+                unsafe me.pointee.deliver(event, counts: counts)
             }
             if unsafe me.pointee.hasBacklog { unsafe me.pointee.admit() }
         }

@@ -26,6 +26,8 @@ public import SystemPackage
 ///   not a moment longer.
 /// - Results follow `preadv2(2)`: bytes moved, or a negative errno. End of file is 0. A driver never
 ///   retries and never continues a short transfer: the loop does.
+/// - A driver that is gone for good answers ENOTRECOVERABLE to every request, which no file gives: the
+///   loop then closes.
 /// - Requests in flight together have no order.
 /// - A sync covers what had completed when it was staged.
 /// - Dropping the driver with requests in flight must not let anyone write to their memory

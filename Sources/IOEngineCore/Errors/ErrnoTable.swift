@@ -33,6 +33,7 @@ enum ErrnoTable {
         case .notSupported: "EOPNOTSUPP"
         case .diskQuotaExceeded: "EDQUOT"
         case .canceled: "ECANCELED"
+        case .notRecoverable: "ENOTRECOVERABLE"
         case .timedOut: "ETIMEDOUT"
         case .deadlock: "EDEADLK"
         default: "errno \(errno.rawValue)"
@@ -125,6 +126,9 @@ enum ErrnoTable {
             "the event before it in its chain did not succeed; its own error says why"
         case .forked:
             "this process is a fork, and engines are not inherited; make a new one here"
+        case .crashed:
+            "the disk crashed meanwhile; all, some or nothing of it may be done, so recover from what "
+                + "is there, on a new loop"
         }
     }
 

@@ -16,4 +16,5 @@ enum Errnos {
     @usableFromInline static var notSupported: Int32 { EOPNOTSUPP }
     @usableFromInline static var canceled: Int32 { ECANCELED }
     @usableFromInline static var timedOut: Int32 { ETIMEDOUT }
+    @usableFromInline static var notRecoverable: Int32 { ENOTRECOVERABLE }
 }

@@ -49,6 +49,8 @@ public struct IOError: Error, Hashable, Sendable, CustomStringConvertible {
         case chainBroken
         /// The process is a fork of the one that made the engine.
         case forked
+        /// The driver is gone for good, for example because a simulated disk crashed.
+        case crashed
         case advice
     }
 

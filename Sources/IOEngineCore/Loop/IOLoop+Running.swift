@@ -3,8 +3,8 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
     /// or ``run(minimum:deadline:)``.
     ///
     /// - Returns: `accepted` with a ticket, `full` with the event when as many events as the depth
-    ///   allows are in flight, or `closed` with the event while the loop drains. Everything else that
-    ///   may be wrong with the event arrives as its result.
+    ///   allows are in flight, or `closed` with the event while the loop drains and after the driver
+    ///   is gone for good. Everything else that may be wrong with the event arrives as its result.
     @inlinable
     public mutating func submit(_ event: consuming IOEvent<Callback>) -> IOSubmission<Callback> {
         unsafe core.pointee.submit(event)
@@ -100,13 +100,13 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
     }
 
     /// Takes no more events, waits until nothing is in flight, and calls every callback. Afterwards
-    /// the loop takes events again. Cost: as long as the slowest request in flight, those of abandoned
-    /// events included.
+    /// the loop takes events again, unless the driver is gone. Cost: as long as the slowest request in
+    /// flight, those of abandoned events included.
     @inlinable
     public mutating func drain() {
         unsafe core.pointee.isClosed = true
         unsafe core.pointee.settleAll()
-        unsafe core.pointee.isClosed = false
+        unsafe core.pointee.isClosed = core.pointee.isGone
     }
 }
 

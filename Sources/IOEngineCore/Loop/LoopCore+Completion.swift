@@ -127,6 +127,11 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
                 stage(number)
                 return false
             case .again(let mayBlock):
+                let known = knownSyncFailure(number)
+                if !known.isNone {
+                    step = unsafe slot.pointee.machine.fail(known)
+                    continue
+                }
                 statistics.retries &+= 1
                 if mayBlock { unsafe slot.pointee.machine.traits.insert(.mayBlock) }
                 stage(number)

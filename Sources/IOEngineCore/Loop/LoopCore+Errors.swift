@@ -13,6 +13,10 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             return unsafe explainBadDescriptor(event)
         case Errnos.isDirectory:
             return IOFailure(errno: failure.errno, reason: .isDirectory)
+        case Errnos.notRecoverable:
+            isGone = true
+            isClosed = true
+            return IOFailure(errno: failure.errno, reason: .crashed)
         case Errnos.illegalSeek:
             return IOFailure(errno: failure.errno, reason: .notSeekable)
         case Errnos.fileTooLarge where unsafe isBeyondFileSizeLimit(event):

@@ -151,6 +151,17 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         stage(number)
     }
 
+    /// What a sync must not begin or be repeated after: the kernel tells of lost data once, and another
+    /// sync was told meanwhile.
+    @usableFromInline
+    func knownSyncFailure(_ number: UInt32) -> IOFailure {
+        let event = unsafe slots.event(number)
+        guard unsafe event.pointee.action.isSync,
+            let record = unsafe slots.slot(number).pointee.record
+        else { return .none }
+        return unsafe knownRefusal(of: event, record)
+    }
+
     /// A held event ends without having begun.
     @usableFromInline
     mutating func failHeld(_ number: UInt32, _ failure: IOFailure) {

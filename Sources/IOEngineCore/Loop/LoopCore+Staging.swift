@@ -39,6 +39,11 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     mutating func stageWaiting() {
         while !waiting.isEmpty {
             let number = waiting.pop()
+            let known = knownSyncFailure(number)
+            if !known.isNone {
+                refuse(number, known)
+                continue
+            }
             if !offer(number) {
                 waiting.pushFirst(number)
                 return

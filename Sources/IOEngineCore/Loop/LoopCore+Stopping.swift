@@ -77,7 +77,9 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             let token = unsafe IOToken(slot: number, generation: slot.pointee.generation)
             needsHaste = true
             armAbandonment(number)
-            return driver.cancel(token)
+            let answer = driver.cancel(token)
+            // The driver has handed it back already, and the completion was not looked at yet.
+            return answer == .unknown ? .tooLate : answer
         }
     }
 

@@ -129,17 +129,13 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     mutating func abandonAll() {
         // Nothing that ends now may set anything else going.
         for number in 0..<depth { unsafe policies[number].chainNext = 0 }
+        keepAbandoned()
         for number in 0..<UInt32(depth) {
             let slot = unsafe slots.slot(number)
             if unsafe slot.pointee.machine.state == .vacant { continue }
             let event = unsafe slots.event(number)
             switch unsafe slot.pointee.machine.state {
-            case .vacant, .finished: break
-            case .abandoned:
-                unsafe keepForEver(event)
-                unsafe slot.pointee.record = nil
-                vacate(number)
-                continue
+            case .vacant, .finished, .abandoned: break
             case .waiting, .held:
                 unsafe slot.pointee.record.map { unsafe leaveLists(number, $0) }
                 _ = unsafe slot.pointee.machine.fail(.none)
@@ -161,6 +157,18 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         heldCount = 0
         heldSyncs = 0
         completionHead = completionCount
+    }
+
+    /// What was abandoned never settles: its memory is kept for ever.
+    @usableFromInline
+    mutating func keepAbandoned() {
+        for number in 0..<UInt32(depth)
+        where unsafe slots.slot(number).pointee.machine.state == .abandoned {
+            unsafe keepForEver(slots.event(number))
+            // The descriptor stays held: it must not be closed under the request.
+            unsafe slots.slot(number).pointee.record = nil
+            vacate(number)
+        }
     }
 
     /// Takes an event's memory away for ever.

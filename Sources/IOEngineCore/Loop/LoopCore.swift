@@ -79,7 +79,8 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
     @usableFromInline var drainRemaining = 0
     /// The time that submissions carry where latencies are not recorded, as set by a context.
     @usableFromInline var coarseNow: Int64 = 0
-
+    /// The driver is gone for good: closed for ever.
+    @usableFromInline var isGone = false
     @usableFromInline var statistics = IOStatistics()
     @usableFromInline var latencies: IOLatencies?
     /// By slot, nanoseconds on the driver's clock; nil unless latencies are recorded.

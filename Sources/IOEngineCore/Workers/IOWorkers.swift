@@ -39,6 +39,12 @@ public final class IOWorkers: Sendable {
         self.threads = threads
     }
 
+    /// Workers without threads: tests run the callbacks in their place.
+    init(threadless: Void) {
+        pool = WorkerPool()
+        threads = []
+    }
+
     /// How many threads there are.
     public var count: Int { threads.count }
 
