@@ -193,6 +193,14 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(
+            name: "IOEngineParityTests",
+            dependencies: [
+                "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads", "TestSupport",
+                .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "BasicContainers", package: "swift-collections"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
             name: "IOEngineThreadsTests",
             dependencies: [
                 "IOEngineCore", "IOEngineThreads", "TestSupport", "TestHelper", "CLinux",
