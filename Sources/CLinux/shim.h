@@ -5,9 +5,6 @@
 #define IOENGINE_CLINUX_H
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
-
-// Swift hides fork; the tests of what a forked child may do need it.
-int linux_fork(void) __asm__("fork");
 #endif
 #include <features.h>
 #undef __USE_XOPEN
