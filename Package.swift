@@ -15,6 +15,7 @@ let settings: [SwiftSetting] = [
 let package = Package(
     name: "swift-io-engine",
     products: [
+        .library(name: "IOEngine", targets: ["IOEngine"]),
         .library(name: "IOEngineCore", targets: ["IOEngineCore"]),
         .library(name: "IOEngineURing", targets: ["IOEngineURing"]),
         .library(name: "IOEngineAIO", targets: ["IOEngineAIO"]),
@@ -24,6 +25,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
@@ -70,6 +72,16 @@ let package = Package(
             ],
             swiftSettings: settings),
 
+        // Floor 4: the choice at run time; what most programs import.
+        .target(
+            name: "IOEngine",
+            dependencies: [
+                "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
+
         // Floor 4: workloads, generic over the driver; not a product.
         .target(
             name: "IOEngineBench",
@@ -91,8 +103,8 @@ let package = Package(
         .executableTarget(
             name: "ioengine",
             dependencies: [
-                "IOEngineBench", "IOEngineCopy", "IOEngineCore", "IOEngineURing", "IOEngineAIO",
-                "IOEngineThreads",
+                "IOEngineBench", "IOEngineCopy", "IOEngine", "IOEngineCore", "IOEngineURing",
+                "IOEngineAIO", "IOEngineThreads",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
@@ -127,7 +139,8 @@ let package = Package(
         .executableTarget(
             name: "TestHelper",
             dependencies: [
-                "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads", "CLinux",
+                "IOEngine", "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads",
+                "CLinux",
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "BasicContainers", package: "swift-collections"),
             ],
@@ -161,6 +174,13 @@ let package = Package(
             name: "IOEngineThreadsTests",
             dependencies: [
                 "IOEngineCore", "IOEngineThreads", "TestSupport", "TestHelper", "CLinux",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "IOEngineTests",
+            dependencies: [
+                "IOEngine", "IOEngineCore", "TestSupport", "TestHelper",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),

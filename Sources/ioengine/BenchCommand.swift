@@ -1,4 +1,5 @@
 public import ArgumentParser
+internal import IOEngine
 internal import IOEngineAIO
 public import IOEngineBench
 internal import IOEngineCore
@@ -17,14 +18,14 @@ struct BenchCommand: ParsableCommand {
             units k, m, g and t, which are powers of 1024: 4k, 1GiB.
             """)
 
-    enum Driver: String, CaseIterable, ExpressibleByArgument { case uring, aio, threads }
+    enum Driver: String, CaseIterable, ExpressibleByArgument { case auto, uring, aio, threads }
     enum State: String, CaseIterable, ExpressibleByArgument { case unwritten, written }
     enum Format: String, CaseIterable, ExpressibleByArgument { case table, json }
 
     @Argument(help: "A file or block device.", completion: .file())
     var path: String?
 
-    @Option(help: "The driver that is measured.")
+    @Option(help: "The driver that is measured. auto: the best that works, or IOENGINE_DRIVER's.")
     var driver: Driver = .uring
 
     @Option(
@@ -106,6 +107,10 @@ struct BenchCommand: ParsableCommand {
     /// One specialised runner a driver.
     private func measure(_ onTick: ((BenchProgress) -> Void)?) throws -> BenchReport {
         switch driver {
+        case .auto:
+            try BenchRunner.run(plan, onTick: onTick) { depth throws(IOError) in
+                try SystemDriver(depth: depth, configuration: .init(logger: nil))
+            }
         case .uring:
             try BenchRunner.run(plan, onTick: onTick) { depth throws(IOError) in
                 try URingDriver(depth: depth)

@@ -24,6 +24,7 @@ let scenarios: [String: ([String]) throws -> Void] = [
     "forked-loop": forkedLoop,
     "forked-inside": forkedInside,
     "context-signal-storm": contextSignalStorm,
+    "refusal": refusal,
 ]
 
 let arguments = CommandLine.arguments

@@ -85,7 +85,6 @@ public struct IOLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copya
         if unsafe core.pointee.life.pointee.isForked { return }
         unsafe core.pointee.isClosed = true
         unsafe core.pointee.settleAll()
-        unsafe core.pointee.endLingering()
         unsafe core.deinitialize(count: 1)
         unsafe core.deallocate()
     }

@@ -1,0 +1,56 @@
+import CLinux
+import Glibc
+import IOEngine
+import SystemPackage
+
+/// A real seccomp filter refuses io_uring, and Linux AIO where asked for: the next driver serves, and the
+/// report says why. Arguments: the errno's number; "uring" or "both"; a path.
+func refusal(_ arguments: [String]) throws {
+    let errno = Int32(arguments[0]) ?? ENOSYS
+    let refusesAIO = arguments[1] == "both"
+    // io_uring_setup has one number everywhere; io_setup's is the machine's.
+    try refuse([425] + (refusesAIO ? [UInt32(SYS_io_setup)] : []), errno)
+    let driver = try SystemDriver(
+        depth: 4, configuration: SystemDriverConfiguration(choice: .automatic, logger: nil))
+    let report = driver.report
+    check(driver.kind == (refusesAIO ? .threads : .aio), "chosen: \(report)")
+    check(report.isFallback, "no fallback: \(report)")
+    for attempt in report.attempts.dropLast() {
+        check(attempt.error?.errno == Errno(rawValue: errno), "\(attempt)")
+        check(attempt.advice.contains("seccomp"), "the advice: \(attempt)")
+    }
+    let file = try IODescriptor.open(FilePath(arguments[2]), .readWrite, options: [.create])
+    var loop = try HelperLoop<SystemDriver>(depth: 4, driver: driver)
+    let write = try perform(&loop, .write(file, from: IOBuffer(copying: [1, 2, 3]), at: 0))
+    check(write.bytes == 3, "a write: \(write)")
+    let read = try perform(&loop, .read(file, into: IOBuffer(capacity: 8), at: 0))
+    check(read.bytes == 3 && read.count == 3, "a read: \(read)")
+}
+
+/// Has the kernel answer these system calls of this process with an errno, for good.
+private func refuse(_ calls: [UInt32], _ errno: Int32) throws {
+    // struct sock_filter: code in 16 bits, two jumps of 8, an operand of 32.
+    func step(_ code: UInt64, then yes: UInt64 = 0, _ operand: UInt32) -> UInt64 {
+        code | yes << 16 | UInt64(operand) << 32
+    }
+    let load: UInt64 = 0x20
+    let ifEqual: UInt64 = 0x15
+    let answer: UInt64 = 0x06
+    var program = [step(load, 0)]
+    for (i, call) in calls.enumerated() {
+        program.append(step(ifEqual, then: UInt64(calls.count - i), call))
+    }
+    program.append(step(answer, 0x7fff_0000))
+    program.append(step(answer, 0x0005_0000 | UInt32(errno)))
+    let count = program.count
+    let result = unsafe program.withUnsafeMutableBytes { bytes in
+        // struct sock_fprog: a count, padding, the address.
+        let description = [count, Int(bitPattern: bytes.baseAddress)]
+        return unsafe description.withUnsafeBytes {
+            let noNewPrivileges = 38
+            _ = linux_call(Int(SYS_prctl), noNewPrivileges, 1, 0)
+            return linux_call(Int(SYS_seccomp), 1, 0, Int(bitPattern: $0.baseAddress))
+        }
+    }
+    if result != 0 { throw Errno(rawValue: Glibc.errno) }
+}
