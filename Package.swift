@@ -150,6 +150,7 @@ let package = Package(
                 "IOEngine", "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads",
                 "CLinux",
                 .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "BasicContainers", package: "swift-collections"),
             ],
             path: "Tests/TestHelper", swiftSettings: settings),
         .testTarget(

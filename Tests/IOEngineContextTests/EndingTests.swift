@@ -134,7 +134,7 @@ import Testing
         canGo.countDown()
         #expect(try outcomes.all().count == 31)
         context.shutdown()
-        #expect(ThreadList.named(name).isEmpty)
+        #expect(eventually { ThreadList.named(name).isEmpty })
     }
 
     @Test(
@@ -231,7 +231,7 @@ import Testing
                 }
             }
             #expect(error?.errno == .noMemory && error?.advice == "try again")
-            #expect(ThreadList.named(name).isEmpty)
+            #expect(eventually { ThreadList.named(name).isEmpty })
         }
     }
 

@@ -43,8 +43,6 @@ import Testing
             if: tool != nil, "IOENGINE_RELEASE_TOOL does not name a tool built with -c release"),
         arguments: [
             ["--rw", "randread"], ["--rw", "write"], ["--rw", "randread", "--registered"],
-            ["--mode", "context"], ["--mode", "context", "--submitters", "1"],
-            ["--mode", "context", "--workers", "1"],
         ])
     func anIOAllocatesNothing(_ options: [String]) throws {
         let folder = FileManager.default.temporaryDirectory
