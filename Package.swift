@@ -159,6 +159,7 @@ let package = Package(
                 "IOEngine", "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads",
                 "CLinux",
                 .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "BasicContainers", package: "swift-collections"),
             ],
             path: "Tests/TestHelper", swiftSettings: settings),
         .testTarget(
@@ -199,6 +200,14 @@ let package = Package(
             dependencies: [
                 "IOEngineCore", "IOEngineAIO", "TestSupport", "TestHelper", "CLinux",
                 .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "IOEngineParityTests",
+            dependencies: [
+                "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads", "TestSupport",
+                .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "BasicContainers", package: "swift-collections"),
             ],
             swiftSettings: settings),
         .testTarget(

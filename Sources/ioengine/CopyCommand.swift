@@ -31,7 +31,7 @@ struct CopyCommand: ParsableCommand {
     @Flag(help: "Past the page cache, on both sides (O_DIRECT).")
     var direct = false
 
-    @Option(help: "Bytes of one read and one write.", transform: byteCount)
+    @Option(help: "Bytes of one read and one write. (default: 1m)", transform: byteCount)
     var bs = CopyPlan.defaultBlockSize
 
     @Option(help: "Reads and writes in flight; each has a buffer of --bs bytes.")

@@ -231,7 +231,7 @@ import Testing
                 }
             }
             #expect(error?.errno == .noMemory && error?.advice == "try again")
-            #expect(ThreadList.named(name).isEmpty)
+            #expect(eventually { ThreadList.named(name).isEmpty })
         }
     }
 

@@ -10,7 +10,7 @@ import Testing
 @Suite struct KernelTests {
     @Test(
         "forks and signals, in a process of its own",
-        arguments: ["forked-context", "forked-loop", "context-signal-storm"])
+        arguments: ["forked-context", "forked-inside", "forked-loop", "context-signal-storm"])
     func processes(_ scenario: String) {
         let end = Command.run([Command.helper, scenario, TemporaryFolder.newPath(scenario)])
         #expect(end.status == 0, "\(end)")

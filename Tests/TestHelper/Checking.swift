@@ -13,6 +13,8 @@ func check(_ isRight: Bool, _ what: @autoclosure () -> String) {
     if isRight { return }
     unsafe failures += 1
     print("failed: \(what())")
+    // A forked child ends without doing this.
+    fflush(nil)
 }
 
 typealias HelperLoop<Driver: IODriver & ~Copyable> = IOLoop<NoCallback, Driver>

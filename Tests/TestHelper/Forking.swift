@@ -1,3 +1,4 @@
+import BasicContainers
 import CLinux
 import Glibc
 import IOEngineCore
@@ -5,43 +6,132 @@ import IOEngineURing
 import Synchronization
 import SystemPackage
 
-/// In a forked child a context is dead and touches nothing; the parent's goes on and loses nothing.
+/// Waits for a child. Fails unless it ended with 0.
+private func expectEnd(of child: pid_t, _ what: String) {
+    var status: Int32 = 0
+    while unsafe waitpid(child, &status, 0) < 0, errno == EINTR {}
+    check(child > 0 && status == 0, "\(what): the child ended with status \(status)")
+}
+
+/// Whether this process has mapped a ring's queues.
+private var hasRing: Bool {
+    guard let file = unsafe fopen("/proc/self/maps", "r") else { return true }
+    defer { unsafe fclose(file) }
+    var line = [CChar](repeating: 0, count: 4096)
+    while unsafe fgets(&line, 4096, file) != nil {
+        if unsafe strstr(line, "io_uring") != nil { return true }
+    }
+    return false
+}
+
+/// Asks everything of a context in a child; it must answer at once.
+private func askEverything(_ context: HelperContext, _ file: IODescriptor, _ ticket: IOTicket) {
+    check(!hasRing, "the child has the ring's queues")
+    if case .closed = context.submit(.noOperation()) {} else { check(false, "submit") }
+    if case .closed = context.trySubmit(.noOperation()) {} else { check(false, "trySubmit") }
+    var events = UniqueArray<IOEvent<ClosureCallback>>()
+    events.append(.noOperation())
+    check(context.trySubmit(contentsOf: &events).isEmpty, "trySubmit of a batch")
+    context.submit(contentsOf: &events)
+    let left = events.count
+    check(left == 1, "submit of a batch")
+    if case .closed = context.submit(chain: events) {} else { check(false, "submit of a chain") }
+    check(context.cancel(ticket) == .unknown, "cancel")
+    check(context.cancelAll() == 0, "cancelAll")
+    check(context.cancelAll(file) == 0, "cancelAll of a file")
+    // On the engine's own thread it is refused, which is as good.
+    try? context.drain()
+    _ = context.snapshot()
+    if case .registered = context.register(file) { check(false, "register") }
+    check(!context.forget(file.fileDescriptor), "forget")
+    context.shutdown()
+    check(context.shutdown(deadline: .monotonic()).unsettled == 0, "shutdown")
+    if (try? context.close(file)) == nil { _ = try? file.close() }
+    check(fcntl(file.rawValue, F_GETFD) < 0, "the child's descriptor is still open")
+}
+
+/// In a forked child a context is dead and touches nothing; the parent's goes on and loses nothing. A new
+/// one works in the child.
 func forkedContext(_ arguments: [String]) throws {
-    let file = try IODescriptor.open(
-        FilePath(arguments[0]), .readWrite, options: [.create, .truncate])
+    let path = FilePath(arguments[0])
+    let file = try IODescriptor.open(path, .readWrite, options: [.create, .truncate])
     let called = SharedCount()
     var configuration = IOContextConfiguration()
     configuration.workers = try IOWorkers(count: 1)
     var context: HelperContext? = try makeContext(configuration)
+    var ticket: IOTicket?
     for round in 0..<20 {
         for i in 0..<50 {
-            context?.submit(
-                .write(
-                    file, from: IOBuffer(zeroed: 4096), at: Int64(i) * 4096,
-                    callback: ClosureCallback { _ in called.add() }))
+            let event = IOEvent<ClosureCallback>.write(
+                file, from: IOBuffer(zeroed: 4096), at: Int64(i) * 4096,
+                callback: ClosureCallback { _ in called.add() })
+            if case .accepted(let given)? = context?.submit(event) { ticket = given }
         }
         let child = linux_fork()
         if child == 0 {
-            if case .closed = context?.submit(.noOperation()) {} else { check(false, "submit") }
-            if case .closed = context?.trySubmit(.noOperation()) {
-            } else {
-                check(false, "trySubmit")
-            }
-            check(context?.cancelAll() == 0, "cancelAll")
-            do { try context?.drain() } catch { check(false, "drain: \(error)") }
-            _ = context?.snapshot()
-            context?.shutdown()
-            check(context?.shutdown(deadline: .monotonic()).unsettled == 0, "shutdown")
+            if let context, let ticket { askEverything(context, file, ticket) }
             context = nil
+            configuration.workers = nil
+            if round % 5 == 0 { try inChild(path) }
             _exit(unsafe failures == 0 ? 0 : 1)
         }
-        var status: Int32 = 0
-        while unsafe waitpid(child, &status, 0) < 0, errno == EINTR {}
-        check(child > 0 && status == 0, "the child of round \(round): status \(status)")
+        expectEnd(of: child, "round \(round)")
     }
     try context?.drain()
     check(called.value == 1000, "\(called.value) of 1000 were called back in the parent")
     context?.shutdown()
+}
+
+/// A child may have contexts of its own.
+private func inChild(_ path: FilePath) throws {
+    let file = try IODescriptor.open(path, .readWrite)
+    let own = try makeContext()
+    let read = SharedCount()
+    own.submit(
+        .read(
+            file, into: IOBuffer(capacity: 4096), at: 0,
+            callback: ClosureCallback { event in if event.transferred == 4096 { read.add() } }))
+    try own.drain()
+    check(read.value == 1, "a new context in the child reads")
+    try own.close(file)
+    own.shutdown()
+}
+
+/// A callback of a context forks, on the loop's thread or on a worker's. In the child it is the last thing
+/// that the engine does, and when it returns, so does the process.
+func forkedInside(_ arguments: [String]) throws {
+    let file = try IODescriptor.open(
+        FilePath(arguments[0]), .readWrite, options: [.create, .truncate])
+    for workers in [0, 1, 3] {
+        let parent = getpid()
+        let called = SharedCount()
+        let forks = SharedCount()
+        var configuration = IOContextConfiguration()
+        if workers > 0 { configuration.workers = try IOWorkers(count: workers) }
+        let context = try makeContext(configuration)
+        var ticket: IOTicket?
+        for i in 0..<400 {
+            let event = IOEvent<ClosureCallback>.write(
+                file, from: IOBuffer(zeroed: 4096), at: Int64(i % 8) * 4096,
+                callback: ClosureCallback { [ticket] event, submitter in
+                    if getpid() != parent { _exit(7) }
+                    called.add()
+                    guard i % 40 == 20, let ticket else { return }
+                    let child = linux_fork()
+                    if child != 0 {
+                        forks.add()
+                        return expectEnd(of: child, "event \(i), \(workers) workers")
+                    }
+                    if case .closed = submitter.submit(.noOperation()) {} else { _exit(3) }
+                    if i % 80 == 20 { askEverything(context, file, ticket) }
+                    if unsafe failures != 0 { _exit(1) }
+                })
+            if case .accepted(let given) = context.submit(event) { ticket = given }
+        }
+        context.shutdown()
+        check(called.value == 400, "\(called.value) of 400 were called back in the parent")
+        check(forks.value == 10, "\(forks.value) forks")
+    }
 }
 
 /// A callback forks: the child's loop does nothing more, the parent's loses nothing.
@@ -52,32 +142,45 @@ func forkedLoop(_ arguments: [String]) throws {
     let parent = getpid()
     var loop = try IOLoop<ClosureCallback, URingDriver>(
         depth: 4, driver: try URingDriver(depth: 4))
+    var ticket: IOTicket?
     for i in 0..<4 {
-        _ = loop.submit(
-            .write(
-                file, from: IOBuffer(zeroed: 4096), at: Int64(i) * 4096,
-                callback: ClosureCallback { event, submitter in
-                    called.add()
-                    if i != 0 { return }
-                    let child = linux_fork()
-                    if child == 0 {
-                        if case .closed = submitter.submit(.noOperation()) {} else { _exit(3) }
-                        return
-                    }
-                    var status: Int32 = 0
-                    while unsafe waitpid(child, &status, 0) < 0, errno == EINTR {}
-                    check(status == 0, "the child ended with \(status)")
-                    _ = submitter.submit(.read(file, into: IOBuffer(capacity: 4096), at: 0))
-                }))
+        let event = IOEvent<ClosureCallback>.write(
+            file, from: IOBuffer(zeroed: 4096), at: Int64(i) * 4096,
+            callback: ClosureCallback { event, submitter in
+                if getpid() != parent { _exit(7) }
+                called.add()
+                if i != 0 { return }
+                let child = linux_fork()
+                if child == 0 {
+                    if case .closed = submitter.submit(.noOperation()) {} else { _exit(3) }
+                    return
+                }
+                expectEnd(of: child, "a callback")
+                _ = submitter.submit(.read(file, into: IOBuffer(capacity: 4096), at: 0))
+            })
+        if case .accepted(let given) = loop.submit(event) { ticket = given }
     }
     // The child comes out of here, too.
     loop.run(minimum: 4)
     if getpid() != parent {
-        if case .closed = loop.submit(.noOperation()) {} else { _exit(4) }
-        guard case .failed = loop.wait(minimum: 1) else { _exit(5) }
-        if loop.next() != nil { _exit(6) }
+        check(!hasRing, "the child has the ring's queues")
+        if case .closed = loop.submit(.noOperation()) {} else { check(false, "submit") }
+        if case .failed = loop.wait(minimum: 1) {} else { check(false, "wait") }
+        if case .failed = loop.run().outcome {} else { check(false, "run") }
+        if loop.next() != nil { check(false, "next") }
+        check(loop.forEachFinished { _ in .release } == 0, "forEachFinished")
+        if let ticket { check(loop.cancel(ticket) == .unknown, "cancel") }
+        check(loop.cancelAll() == 0, "cancelAll")
+        loop.abandonAll()
+        if case .registered = loop.register(file) { check(false, "register") }
+        let pool = try IOBufferPool(count: 4, bufferCapacity: 4096)
+        if case .registered = loop.register(pool) { check(false, "register of a pool") }
+        loop.unregister(file)
+        loop.forget(file.fileDescriptor)
+        loop.drain()
+        _ = loop.statistics
         _ = consume loop
-        _exit(0)
+        _exit(unsafe failures == 0 ? 0 : 1)
     }
     while loop.inFlight > 0 { loop.run() }
     check(called.value == 4, "\(called.value) of 4 were called back in the parent")

@@ -22,6 +22,7 @@ let scenarios: [String: ([String]) throws -> Void] = [
     "many-contexts": manyContexts,
     "forked-context": forkedContext,
     "forked-loop": forkedLoop,
+    "forked-inside": forkedInside,
     "context-signal-storm": contextSignalStorm,
     "refusal": refusal,
 ]

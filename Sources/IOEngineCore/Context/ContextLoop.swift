@@ -96,11 +96,12 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
     static func cycle(_ me: UnsafeMutablePointer<Self>) -> Bool {
         unsafe me.pointee.readClock()
         unsafe runCallbacks(me)
-        // A callback has forked, and this is the child: its loop does nothing any more.
+        // What ran has forked, and this is the child: its loop does nothing any more.
         if unsafe me.pointee.shared.isForked { return false }
         if unsafe me.pointee.core.pointee.settlements.isEmpty == false { unsafe reportSettled(me) }
         if unsafe me.pointee.shared.hasMail.load(ordering: .acquiring) { unsafe readMail(me) }
         if unsafe !me.pointee.jobs.isEmpty { unsafe runJobs(me) }
+        if unsafe me.pointee.shared.isForked { return false }
         unsafe me.pointee.admit()
         if unsafe me.pointee.needsAttention, unsafe !attend(me) { return false }
         unsafe me.pointee.core.pointee.endLingering()
@@ -158,6 +159,7 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
                     || (husks > core.pointee.huskCount && me.pointee.draining != nil)
                 unsafe me.pointee.deliver(event, counts: counts)
             }
+            if unsafe me.pointee.shared.isForked { return }
             if unsafe me.pointee.hasBacklog { unsafe me.pointee.admit() }
         }
         unsafe me.pointee.hasRight = false

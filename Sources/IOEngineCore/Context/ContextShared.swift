@@ -168,7 +168,10 @@ final class ContextShared<Callback: IOCallback & ~Copyable>: WorkerClient, @unch
     func runDelivered() -> Bool {
         guard let delivered = deliveries.pop() else { return false }
         let phase = delivered.phase
-        if WorkerScope.run(delivered.event, self) {
+        let isSlotLeft = WorkerScope.run(delivered.event, self)
+        // The callback has forked, and this is the child: the loop is not here.
+        if isForked { return true }
+        if isSlotLeft {
             // Before the return is noted, whose fence and wake-up serve both.
             slotsReturned.add(1, ordering: .relaxed)
         }

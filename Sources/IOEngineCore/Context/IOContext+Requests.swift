@@ -12,11 +12,11 @@ extension IOContext where Callback: ~Copyable, Driver: ~Copyable {
     /// it. An event whose callback runs, or has run, is `unknown`.
     @discardableResult
     public func cancel(_ ticket: IOTicket) -> IOCancellation {
+        if shared.isForked { return .unknown }
         if shared.isOnLoop, let side = unsafe shared.loopSide {
             return unsafe ContextLoop<Callback, Driver>.cancel(
                 ticket, side.assumingMemoryBound(to: ContextLoop<Callback, Driver>.self))
         }
-        if shared.isForked { return .unknown }
         if EngineThread.isCurrentOurs {
             return shared.send(.cancel(ticket, nil)) ? .requested : .unknown
         }
@@ -47,11 +47,11 @@ extension IOContext where Callback: ~Copyable, Driver: ~Copyable {
     public func cancelAll() -> Int { cancelAll(number: nil) }
 
     private func cancelAll(number: Int32?) -> Int {
+        if shared.isForked { return 0 }
         if shared.isOnLoop, let side = unsafe shared.loopSide {
             return unsafe ContextLoop<Callback, Driver>.cancelAll(
                 number, side.assumingMemoryBound(to: ContextLoop<Callback, Driver>.self))
         }
-        if shared.isForked { return 0 }
         if EngineThread.isCurrentOurs {
             _ = shared.send(.cancelAll(number, nil))
             return 0

@@ -162,7 +162,7 @@ extension IOContext where Callback: ~Copyable, Driver: ~Copyable {
 }
 
 extension ContextShared where Callback: ~Copyable {
-    @usableFromInline var isClosed: Bool { queue.isClosed }
+    @usableFromInline var isClosed: Bool { queue.isClosed || isForked }
 
     /// Waits until that many places are free, or the queue is closed. False: this thread is the engine's
     /// and must not wait.

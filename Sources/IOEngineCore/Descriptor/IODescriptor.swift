@@ -16,16 +16,17 @@ public final class IODescriptor: Sendable {
     public let facts: IODescriptorFacts
     /// Tells two descriptors apart that had the same number one after the other; never 0.
     @usableFromInline let identity: UInt64
-    /// How many loops have events of it in flight, and the two bits below.
-    @usableFromInline let state = Atomic<UInt64>(0)
+    /// How many loops have events of it in flight, in which generation of processes, and the bits below.
+    @usableFromInline let state = Atomic<UInt64>(UInt64(unsafe EngineLife.generation) << 32)
     private let syncErrno = Atomic<Int32>(0)
 
     @inlinable static var closing: UInt64 { 1 << 63 }
     private static let closed: UInt64 = 1 << 62
     /// `close(2)` has returned.
     private static let gone: UInt64 = 1 << 61
-    /// Not counts of loops.
     private static let flags: UInt64 = closing | closed | gone
+    /// Loops that hold it.
+    private static let holds: UInt64 = 0xffff_ffff
     /// For those who wait for any descriptor to be closed.
     private static let closings = WaitingRoom()
     private static let identities = Atomic<UInt64>(1)
@@ -48,7 +49,7 @@ public final class IODescriptor: Sendable {
         rawValue = number
         self.facts = facts
         identity = Self.identities.add(1, ordering: .relaxed).newValue
-        state.store(Self.closed, ordering: .relaxed)
+        state.bitwiseOr(Self.closed, ordering: .relaxed)
     }
 
     deinit {
@@ -70,13 +71,14 @@ public final class IODescriptor: Sendable {
     ///   `close(2)` answered.
     @discardableResult
     public func close() throws(IOError) -> Bool {
+        letDeadLoopsGo()
         let before = state.bitwiseOr(Self.closing, ordering: .acquiringAndReleasing).oldValue
         if before & Self.closing != 0 {
             throw IOError(
                 operation: .close, descriptor: rawValue, errno: .badFileDescriptor,
                 advice: "the descriptor was closed before; close it once")
         }
-        if before & ~Self.flags != 0 { return false }
+        if before & Self.holds != 0 { return false }
         if finishClosing() < 0 {
             throw IOError(operation: .close, descriptor: rawValue, errno: Errno(rawValue: errno))
         }
@@ -98,12 +100,14 @@ public final class IODescriptor: Sendable {
         precondition(
             !EngineThread.isCurrentOurs,
             "a loop's or worker's thread cannot wait for its own events")
+        letDeadLoopsGo()
         _ = Self.closings.wait { state.load(ordering: .acquiring) & Self.gone != 0 }
     }
 
     /// A loop has its first event in flight. False: it is closed.
     @usableFromInline
     func hold() -> Bool {
+        letDeadLoopsGo()
         var seen = state.load(ordering: .relaxed)
         while seen & Self.closing == 0 {
             let (exchanged, original) = state.weakCompareExchange(
@@ -114,11 +118,29 @@ public final class IODescriptor: Sendable {
         return false
     }
 
+    /// In a forked child, the loops that held this when it forked are dead, and the number is the child's
+    /// own: what they held does not count any more.
+    private func letDeadLoopsGo() {
+        let generation = UInt64(unsafe EngineLife.generation) << 32
+        var seen = state.load(ordering: .acquiring)
+        while seen & ~(Self.flags | Self.holds) != generation {
+            let (exchanged, original) = state.compareExchange(
+                expected: seen, desired: seen & Self.flags | generation,
+                ordering: .acquiringAndReleasing)
+            if exchanged {
+                // The parent waits for them, and closes its own.
+                if seen & Self.closing != 0, seen & Self.closed == 0 { _ = finishClosing() }
+                return
+            }
+            seen = original
+        }
+    }
+
     /// A loop has no event in flight any more.
     @usableFromInline
     func release() {
         let after = state.subtract(1, ordering: .acquiringAndReleasing).newValue
-        if after & Self.closing != 0, after & ~Self.flags == 0 {
+        if after & Self.closing != 0, after & Self.holds == 0 {
             _ = finishClosing()
         }
     }

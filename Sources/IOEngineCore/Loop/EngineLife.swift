@@ -40,7 +40,12 @@ struct EngineLife {
         unsafe life.deallocate()
     }
 
+    /// How many forks made this process, since the first engine; 29 bits. Written only in a forked child,
+    /// by its one thread, before `fork` returns there.
+    nonisolated(unsafe) private(set) static var generation: UInt32 = 0
+
     fileprivate static func markAll() {
+        unsafe generation = (generation &+ 1) & 0x1fff_ffff
         var life = unsafe ForkRegistry.shared.first
         while let here = unsafe life {
             unsafe here.pointee.isForked = true

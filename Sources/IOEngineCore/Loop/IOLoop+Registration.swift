@@ -50,6 +50,7 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
 
 extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     mutating func register(_ pool: IOBufferPool) -> IORegistration {
+        if unsafe life.pointee.isForked { return .unavailable(errno: Errno.canceled.rawValue) }
         let address = unsafe UInt(bitPattern: Unmanaged.passUnretained(pool.storage).toOpaque())
         if address == registeredPool { return .registered(index: 0) }
         if registeredStorage != nil {
@@ -70,6 +71,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     }
 
     mutating func register(_ number: Int32, _ object: IODescriptor?) -> IORegistration {
+        if unsafe life.pointee.isForked { return .unavailable(errno: Errno.canceled.rawValue) }
         guard number >= 0, object?.isClosed != true else {
             return .unavailable(errno: Errno.badFileDescriptor.rawValue)
         }
@@ -98,6 +100,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     }
 
     mutating func forget(_ number: Int32, onlyRegistration: Bool) -> Bool {
+        if unsafe life.pointee.isForked { return false }
         guard number >= 0, let record = unsafe table.find(number) else { return true }
         if unsafe record.pointee.inFlight > 0 { return false }
         unsafe endLingering(of: record)

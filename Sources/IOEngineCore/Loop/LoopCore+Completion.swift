@@ -2,6 +2,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// The next finished event, or nil when there is none without waiting.
     @inlinable
     mutating func next() -> IOEvent<Callback>? {
+        // What was reaped before a fork is the parent's.
+        if unsafe life.pointee.isForked { return nil }
         if huskCount > 0 { return takeHusk() }
         guard let number = nextFinished() else { return nil }
         return handOver(number)
@@ -13,6 +15,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         limit: Int, _ body: (inout IOEvent<Callback>) -> IODisposition
     ) -> Int {
         var handled = 0
+        if unsafe life.pointee.isForked { return 0 }
         while huskCount > 0 {
             handled &+= 1
             var husk = takeHusk()

@@ -8,7 +8,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// Stops the event that a ticket names.
     @usableFromInline
     mutating func cancel(_ ticket: IOTicket) -> IOCancellation {
-        guard let number = slot(of: ticket) else { return .unknown }
+        guard unsafe !life.pointee.isForked, let number = slot(of: ticket) else { return .unknown }
         return stop(number, .cancelled)
     }
 
@@ -38,6 +38,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     @usableFromInline
     mutating func cancelAll(of descriptor: Int32?) -> Int {
         var count = 0
+        if unsafe life.pointee.isForked { return 0 }
         for number in 0..<UInt32(depth) {
             let slot = unsafe slots.slot(number)
             switch unsafe slot.pointee.machine.state {
@@ -194,6 +195,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// Gives up everything that the driver still has.
     @usableFromInline
     mutating func abandonInFlight() {
+        if unsafe life.pointee.isForked { return }
         for number in 0..<UInt32(depth)
         where unsafe slots.slot(number).pointee.machine.state == .inFlight && !isReaped(number) {
             abandon(number)

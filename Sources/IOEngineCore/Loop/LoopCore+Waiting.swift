@@ -90,6 +90,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// settle is abandoned.
     @inlinable
     mutating func settleAll() {
+        if unsafe life.pointee.isForked { return }
         // Failures in a row, without a completion between; the driver backs off itself.
         var failures = 0
         while occupied > 0 || huskCount > 0 {

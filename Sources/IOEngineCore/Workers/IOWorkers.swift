@@ -154,6 +154,8 @@ final class WorkerPool: @unchecked Sendable {
                 for offset in 0..<known.count where !isDone {
                     isDone = known[(turn + offset) % known.count].runOne()
                 }
+                // A callback has forked, and this is the child: what else is finished is the parent's.
+                if isForked { return }
                 turn += 1
                 // No event: the permit was for the end.
                 if !isDone, isStopped.load(ordering: .acquiring) { return }
