@@ -10,6 +10,9 @@ public struct MergePolicy: Hashable, Sendable {
     public var maximumParts: Int
 
     /// Bytes between two reads that may be read and thrown away to join them; 0: only what touches.
+    ///
+    /// Such bytes are read although nobody asked for them: not a good idea on a descriptor that goes
+    /// through the page cache, while another writes past it to the same file.
     public var maximumGap: Int
 
     /// How long a request may be kept back for neighbours; zero: not at all, and only what is staged
