@@ -21,6 +21,7 @@ let package = Package(
         .library(name: "IOEngineAIO", targets: ["IOEngineAIO"]),
         .library(name: "IOEngineThreads", targets: ["IOEngineThreads"]),
         .library(name: "IOEngineMock", targets: ["IOEngineMock"]),
+        .library(name: "IOEngineTestKit", targets: ["IOEngineTestKit"]),
         .executable(name: "ioengine", targets: ["ioengine"]),
     ],
     dependencies: [
@@ -80,6 +81,16 @@ let package = Package(
             ],
             swiftSettings: settings),
 
+        // Floor 3
+        .target(
+            name: "IOEngineTestKit",
+            dependencies: [
+                "IOEngineCore", "IOEngineMock",
+                .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "BasicContainers", package: "swift-collections"),
+            ],
+            swiftSettings: settings),
+
         // Floor 4: the choice at run time; what most programs import.
         .target(
             name: "IOEngine",
@@ -134,7 +145,7 @@ let package = Package(
 
         // Tests: what they share, then one target a module.
         .target(
-            name: "ToyDriver", dependencies: ["IOEngineCore"], path: "Tests/ToyDriver",
+            name: "ToyDriver", dependencies: ["IOEngineCore"], path: "DocsSource/Examples/ToyDriver",
             swiftSettings: settings),
         .target(
             name: "TestSupport",
@@ -213,6 +224,14 @@ let package = Package(
                 "IOEngineCore", "IOEngineURing", "TestSupport", "TestHelper", "CLinux",
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "BasicContainers", package: "swift-collections"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "IOEngineTestKitTests",
+            dependencies: [
+                "IOEngineCore", "IOEngineURing", "IOEngineMock", "IOEngineTestKit",
+                "ToyDriver", "TestSupport",
+                .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),
         .testTarget(
