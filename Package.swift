@@ -192,7 +192,8 @@ let package = Package(
         .testTarget(
             name: "IOEngineMockTests",
             dependencies: [
-                "IOEngineCore", "IOEngineMock", "TestSupport", "SimulationHelper",
+                "IOEngineCore", "IOEngineMock", "IOEngineURing", "TestSupport",
+                "SimulationHelper",
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "BasicContainers", package: "swift-collections"),
             ],
