@@ -143,9 +143,21 @@ let package = Package(
             ],
             path: "DocsSource/Examples/LoopQuickStart", swiftSettings: settings),
 
+        .target(
+            name: "KeyValueStore", dependencies: ["IOEngineCore"],
+            path: "DocsSource/Examples/KeyValueStore", swiftSettings: settings),
+        .executableTarget(
+            name: "TwoDrivers",
+            dependencies: [
+                "IOEngineCore", "IOEngineMock", "IOEngineURing", "KeyValueStore",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "DocsSource/Examples/TwoDrivers", swiftSettings: settings),
+
         // Tests: what they share, then one target a module.
         .target(
-            name: "ToyDriver", dependencies: ["IOEngineCore"], path: "DocsSource/Examples/ToyDriver",
+            name: "ToyDriver", dependencies: ["IOEngineCore"],
+            path: "DocsSource/Examples/ToyDriver",
             swiftSettings: settings),
         .target(
             name: "TestSupport",
@@ -182,10 +194,18 @@ let package = Package(
                 .product(name: "BasicContainers", package: "swift-collections"),
             ],
             swiftSettings: settings),
+        .target(
+            name: "StoreCrashes",
+            dependencies: [
+                "IOEngineCore", "IOEngineMock", "IOEngineTestKit", "KeyValueStore",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Tests/StoreCrashes", swiftSettings: settings),
         .executableTarget(
             name: "SimulationHelper",
             dependencies: [
-                "IOEngineCore", "IOEngineMock",
+                "IOEngineCore", "IOEngineMock", "IOEngineTestKit", "KeyValueStore",
+                "StoreCrashes",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             path: "Tests/SimulationHelper", swiftSettings: settings),
@@ -230,8 +250,9 @@ let package = Package(
         .testTarget(
             name: "IOEngineTestKitTests",
             dependencies: [
-                "IOEngineCore", "IOEngineURing", "IOEngineMock", "IOEngineTestKit",
-                "ToyDriver", "TestSupport",
+                "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads", "IOEngineMock",
+                "IOEngineTestKit", "KeyValueStore", "StoreCrashes", "ToyDriver", "TwoDrivers",
+                "TestSupport",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),

@@ -1,6 +1,8 @@
+import IOEngineAIO
 import IOEngineCore
 import IOEngineMock
 import IOEngineTestKit
+import IOEngineThreads
 import IOEngineURing
 import TestSupport
 import Testing
@@ -16,6 +18,18 @@ import ToyDriver
         }
         layer.check { try URingDriver(depth: $0) }
     }
+
+    @Test(arguments: Layer.allCases)
+    func aio(_ layer: Layer) {
+        guard (try? AIODriver(depth: 1)) != nil else {
+            print("skipped: the contract on Linux AIO, which this machine does not grant")
+            return
+        }
+        layer.check { try AIODriver(depth: $0) }
+    }
+
+    @Test(arguments: Layer.allCases)
+    func threads(_ layer: Layer) { layer.check { try ThreadPoolDriver(depth: $0) } }
 
     @Test(arguments: Layer.allCases)
     func toy(_ layer: Layer) { layer.check { ToyDriver(depth: $0) } }
