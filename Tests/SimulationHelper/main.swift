@@ -5,8 +5,8 @@ import SystemPackage
 
 // Runs simulations outside of the tests, so that builds can be compared:
 //   digests      a number for each of several seeds; the same in every build and on every machine
-//   speed N      how long N simulated reads and writes take, in milliseconds
-//   day          how long a day of a slow disk takes, in milliseconds
+//   speed N      how long N simulated reads and writes take, in milliseconds of CPU time
+//   day          how long a day of a slow disk takes, the same
 //   crashes N    crashes the store of the examples at N points
 
 switch CommandLine.arguments.dropFirst().first {
