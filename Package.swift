@@ -21,6 +21,7 @@ let package = Package(
         .library(name: "IOEngineAIO", targets: ["IOEngineAIO"]),
         .library(name: "IOEngineThreads", targets: ["IOEngineThreads"]),
         .library(name: "IOEngineMock", targets: ["IOEngineMock"]),
+        .library(name: "IOEngineTestKit", targets: ["IOEngineTestKit"]),
         .executable(name: "ioengine", targets: ["ioengine"]),
     ],
     dependencies: [
@@ -80,6 +81,16 @@ let package = Package(
             ],
             swiftSettings: settings),
 
+        // Floor 3
+        .target(
+            name: "IOEngineTestKit",
+            dependencies: [
+                "IOEngineCore", "IOEngineMock",
+                .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "BasicContainers", package: "swift-collections"),
+            ],
+            swiftSettings: settings),
+
         // Floor 4: the choice at run time; what most programs import.
         .target(
             name: "IOEngine",
@@ -132,9 +143,21 @@ let package = Package(
             ],
             path: "DocsSource/Examples/LoopQuickStart", swiftSettings: settings),
 
+        .target(
+            name: "KeyValueStore", dependencies: ["IOEngineCore"],
+            path: "DocsSource/Examples/KeyValueStore", swiftSettings: settings),
+        .executableTarget(
+            name: "TwoDrivers",
+            dependencies: [
+                "IOEngineCore", "IOEngineMock", "IOEngineURing", "KeyValueStore",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "DocsSource/Examples/TwoDrivers", swiftSettings: settings),
+
         // Tests: what they share, then one target a module.
         .target(
-            name: "ToyDriver", dependencies: ["IOEngineCore"], path: "Tests/ToyDriver",
+            name: "ToyDriver", dependencies: ["IOEngineCore"],
+            path: "DocsSource/Examples/ToyDriver",
             swiftSettings: settings),
         .target(
             name: "TestSupport",
@@ -171,17 +194,26 @@ let package = Package(
                 .product(name: "BasicContainers", package: "swift-collections"),
             ],
             swiftSettings: settings),
+        .target(
+            name: "StoreCrashes",
+            dependencies: [
+                "IOEngineCore", "IOEngineMock", "IOEngineTestKit", "KeyValueStore",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Tests/StoreCrashes", swiftSettings: settings),
         .executableTarget(
             name: "SimulationHelper",
             dependencies: [
-                "IOEngineCore", "IOEngineMock",
+                "IOEngineCore", "IOEngineMock", "IOEngineTestKit", "KeyValueStore",
+                "StoreCrashes",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             path: "Tests/SimulationHelper", swiftSettings: settings),
         .testTarget(
             name: "IOEngineMockTests",
             dependencies: [
-                "IOEngineCore", "IOEngineMock", "TestSupport", "SimulationHelper",
+                "IOEngineCore", "IOEngineMock", "IOEngineURing", "TestSupport",
+                "SimulationHelper",
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "BasicContainers", package: "swift-collections"),
             ],
@@ -229,6 +261,15 @@ let package = Package(
                 "IOEngineCore", "IOEngineURing", "TestSupport", "TestHelper", "CLinux",
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "BasicContainers", package: "swift-collections"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "IOEngineTestKitTests",
+            dependencies: [
+                "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads", "IOEngineMock",
+                "IOEngineTestKit", "KeyValueStore", "StoreCrashes", "ToyDriver", "TwoDrivers",
+                "TestSupport",
+                .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),
         .testTarget(
