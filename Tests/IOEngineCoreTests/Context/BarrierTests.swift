@@ -142,6 +142,16 @@ import Testing
         #expect(steered.begun == [])
     }
 
+    /// The kernel tells of lost data once: to the other one.
+    @Test func aFailedSyncIsVisibleToOneThatIsInTheKernelBesideIt() throws {
+        var steered = try SteeredLoop()
+        for name in 1...3 { try steered.submit(Event.sync(name)) }
+        // The success came before: it stands.
+        #expect(steered.answer(3) == [.success(3)])
+        #expect(steered.answer(1, -5) == [.failure(1, .ioError, .kernel)])
+        #expect(steered.answer(2) == [.failure(2, .ioError, .stickySyncError)])
+    }
+
     @Test func aSyncThatFailsAfterItWasGivenUpIsVisible() throws {
         var steered = try SteeredLoop()
         let ticket = try steered.submit(
