@@ -64,6 +64,32 @@ import Testing
 
     // MARK: Syncs
 
+    @Test func aSyncFromTheLoopGoesBehindWhatAWorkerSubmittedToAFullQueue() throws {
+        let script = TimedScript.steered(depth: 8)
+        let context = try make(script, queue: 2, hasWorkers: true)
+        let log = log
+        _ = context.submit(
+            Event.named(
+                1,
+                .noOperation(
+                    callback: ClosureCallback { _, submitter in
+                        _ = submitter.submit(Event.write(5, callback: log.callback))
+                    })))
+        _ = context.cycle()
+        script.answer(1)
+        _ = context.cycle()
+        for name in 2...3 { _ = context.submit(Event.read(name, callback: log.callback)) }
+        #expect(context.runWorker())
+        // A job on the loop's thread, before the loop has looked.
+        _ = context.submitOnLoop(Event.sync(6, callback: log.callback))
+        _ = context.cycle()
+        #expect(script.begun.contains(5) && !script.begun.contains(6))
+        script.answer(5)
+        _ = context.cycle()
+        #expect(script.begun.contains(6))
+        end(context, script)
+    }
+
     @Test func aSyncFromACallbackDoesNotOvertakeProducers() throws {
         let script = TimedScript.steered(depth: 2)
         let context = try make(script)
