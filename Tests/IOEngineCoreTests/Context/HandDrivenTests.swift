@@ -271,6 +271,27 @@ import Testing
 
     // MARK: Draining
 
+    @Test func aDrainWaitsForCallbacksAtWorkersAndForNothingLater() throws {
+        let script = TimedScript.steered(depth: 4)
+        let context = try make(script, hasWorkers: true)
+        for name in 1...2 { _ = context.submit(Event.read(name, callback: log.callback)) }
+        _ = context.cycle()
+        let reply = Reply<Bool>()
+        _ = context.shared.send(.drain(fence: context.shared.queue.end, reply))
+        _ = context.submit(Event.read(3, callback: log.callback))
+        script.answer(1)
+        script.answer(2)
+        for _ in 0..<2 { _ = context.cycle() }
+        #expect(script.begun == [3] && reply.answer == nil)
+        #expect(context.runWorker())
+        _ = context.cycle()
+        #expect(reply.answer == nil)
+        #expect(context.runWorker())
+        _ = context.cycle()
+        #expect(reply.answer == true && log.names == [1, 2])
+        end(context, script)
+    }
+
     @Test func aDrainWaitsForTheCallbackOfWhatWasGivenUpAndForItsSettlement() throws {
         for settlesFirst in [false, true] {
             let script = TimedScript.steered(depth: 4)
