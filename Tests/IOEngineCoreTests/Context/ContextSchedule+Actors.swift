@@ -274,11 +274,13 @@ extension ContextSchedule {
         shared.noteReturn(phase)
     }
 
-    func runWorker() {
-        guard hasWorkers else { return }
+    /// False: there was none to run.
+    @discardableResult
+    func runWorker() -> Bool {
+        guard hasWorkers else { return false }
         workersBusy += 1
         defer { workersBusy -= 1 }
-        _ = context.runWorker()
+        return context.runWorker()
     }
 
     // MARK: Ending events
@@ -471,7 +473,10 @@ extension ContextSchedule {
             return true
         }
         if hasWorkers, !isWorkerIdle {
-            runWorker()
+            if runWorker() { return true }
+            if workersBusy == 0 { problem("an event is lost on its way to a worker") }
+            // The callback that the loop has preempted goes on.
+            script.waker.wake()
             return true
         }
         // Within its time, a shutdown with a deadline needs no thaw.
