@@ -22,6 +22,7 @@ let package = Package(
         .library(name: "IOEngineThreads", targets: ["IOEngineThreads"]),
         .library(name: "IOEngineMock", targets: ["IOEngineMock"]),
         .library(name: "IOEngineMerge", targets: ["IOEngineMerge"]),
+        .library(name: "IOEngineTestKit", targets: ["IOEngineTestKit"]),
         .executable(name: "ioengine", targets: ["ioengine"]),
     ],
     dependencies: [
@@ -89,11 +90,22 @@ let package = Package(
             ],
             swiftSettings: settings),
 
+        // Floor 3
+        .target(
+            name: "IOEngineTestKit",
+            dependencies: [
+                "IOEngineCore", "IOEngineMock",
+                .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "BasicContainers", package: "swift-collections"),
+            ],
+            swiftSettings: settings),
+
         // Floor 4: the choice at run time; what most programs import.
         .target(
             name: "IOEngine",
             dependencies: [
                 "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads",
+                "IOEngineMerge",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
@@ -141,9 +153,21 @@ let package = Package(
             ],
             path: "DocsSource/Examples/LoopQuickStart", swiftSettings: settings),
 
+        .target(
+            name: "KeyValueStore", dependencies: ["IOEngineCore"],
+            path: "DocsSource/Examples/KeyValueStore", swiftSettings: settings),
+        .executableTarget(
+            name: "TwoDrivers",
+            dependencies: [
+                "IOEngineCore", "IOEngineMock", "IOEngineURing", "KeyValueStore",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "DocsSource/Examples/TwoDrivers", swiftSettings: settings),
+
         // Tests: what they share, then one target a module.
         .target(
-            name: "ToyDriver", dependencies: ["IOEngineCore"], path: "Tests/ToyDriver",
+            name: "ToyDriver", dependencies: ["IOEngineCore"],
+            path: "DocsSource/Examples/ToyDriver",
             swiftSettings: settings),
         .target(
             name: "TestSupport",
@@ -180,17 +204,26 @@ let package = Package(
                 .product(name: "BasicContainers", package: "swift-collections"),
             ],
             swiftSettings: settings),
+        .target(
+            name: "StoreCrashes",
+            dependencies: [
+                "IOEngineCore", "IOEngineMock", "IOEngineTestKit", "KeyValueStore",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Tests/StoreCrashes", swiftSettings: settings),
         .executableTarget(
             name: "SimulationHelper",
             dependencies: [
-                "IOEngineCore", "IOEngineMock",
+                "IOEngineCore", "IOEngineMock", "IOEngineTestKit", "KeyValueStore",
+                "StoreCrashes",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             path: "Tests/SimulationHelper", swiftSettings: settings),
         .testTarget(
             name: "IOEngineMockTests",
             dependencies: [
-                "IOEngineCore", "IOEngineMock", "TestSupport", "SimulationHelper",
+                "IOEngineCore", "IOEngineMock", "IOEngineURing", "TestSupport",
+                "SimulationHelper",
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "BasicContainers", package: "swift-collections"),
             ],
@@ -202,10 +235,18 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),
+        .executableTarget(
+            name: "SoakHelper",
+            dependencies: [
+                "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads", "TestSupport",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Tests/SoakHelper", swiftSettings: settings),
         .testTarget(
             name: "IOEngineParityTests",
             dependencies: [
                 "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads", "TestSupport",
+                "SoakHelper",
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "BasicContainers", package: "swift-collections"),
             ],
@@ -236,9 +277,18 @@ let package = Package(
             name: "IOEngineMergeTests",
             dependencies: [
                 "IOEngineCore", "IOEngineMerge", "IOEngineURing", "IOEngineAIO",
-                "IOEngineThreads", "TestSupport", "ToyDriver",
+                "IOEngineThreads", "IOEngineMock", "IOEngineTestKit", "TestSupport", "ToyDriver",
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "BasicContainers", package: "swift-collections"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "IOEngineTestKitTests",
+            dependencies: [
+                "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads", "IOEngineMock",
+                "IOEngineTestKit", "KeyValueStore", "StoreCrashes", "ToyDriver", "TwoDrivers",
+                "TestSupport",
+                .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),
         .testTarget(

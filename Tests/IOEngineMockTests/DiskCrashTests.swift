@@ -205,6 +205,25 @@ import Testing
         #expect(third.contents(of: "f") == filled(3, 512) + filled(0, 512))
     }
 
+    @Test func anAtomicWriteIsWholeOrNotThereWhateverFateItIsGiven() throws {
+        let disk = SimulatedDisk.quick(seed: 12)
+        disk.setContents(of: "f", to: filled(0, 4096))
+        let file = try disk.open("f", direct: true)
+        var loop = try disk.makeLoop()
+        try loop.write(file, filled(1, 4096), at: 0, flags: .atomic)
+        let crash = disk.crash()
+        var found: Set<Int> = []
+        for seed in 0..<40 as Range<UInt64> {
+            let fate = CrashFate(writes: [.torn(seed: seed)], growths: [])
+            let bytes = try #require(crash.restart(fate).contents(of: "f"))
+            found.insert(bytes.filter { $0 == 1 }.count)
+            if case .torn = crash.drawFate(seed: seed).writes[0] {
+                Issue.record("a torn fate was drawn for an atomic write")
+            }
+        }
+        #expect(found == [0, 4096])
+    }
+
     @Test func aFateIsText() throws {
         let fate = CrashFate(
             writes: [.reached, .lost, .torn(seed: 77), .reached],
@@ -224,6 +243,22 @@ import Testing
         let safe = try #require(disk.safeContents(of: "f")).filter { $0 == 1 }.count
         #expect(safe >= 200 * 512 && safe < 300 * 512)
         #expect(disk.crash().writes.count <= 100)
+    }
+
+    @Test func whatIsForsakenIsLostWhenHistoryIsGivenUp() throws {
+        let disk = SimulatedDisk.quick(seed: 13) { $0.historyLimit = 20 * 512 }
+        disk.setContents(of: "f", to: filled(0, 16_384))
+        let file = try disk.open("f")
+        var loop = try disk.makeLoop()
+        disk.add(IOFault(IOFault.writes, .nth(1), effect: .neverDurable))
+        for i in 0..<30 { try loop.write(file, filled(1, 512), at: Int64(i) * 512) }
+        try loop.sync(file)
+        #expect(disk.contents(of: "f").map { Array($0.prefix(1024)) } == filled(1, 1024))
+        let safe = try #require(disk.safeContents(of: "f"))
+        #expect(Array(safe.prefix(512)) == filled(0, 512))
+        #expect(Array(safe[512..<30 * 512]) == filled(1, 29 * 512))
+        let crash = disk.crash()
+        #expect(crash.writes.isEmpty && crash.restart().contents(of: "f") == safe)
     }
 
     @Test func droppingADriverMayOrMayNotWriteWhatIsInFlight() throws {

@@ -1,3 +1,4 @@
+import Glibc
 import IOEngineCore
 import IOEngineMock
 import SystemPackage
@@ -7,7 +8,7 @@ enum SpeedRun {
 
     /// Reads and writes of 4 KiB in turn, at random places of 64 MiB, 32 in flight, a sync now and then.
     static func milliseconds(operations: Int) throws -> Int64 {
-        let start = IOInstant.monotonic()
+        let start = ProcessorTime.now
         let disk = SimulatedDisk(seed: 1)
         let file = try disk.open("f", options: .create, direct: true)
         var random = SimulationRandom(seed: 2)
@@ -29,12 +30,12 @@ enum SpeedRun {
             }
             if done % 4096 < 2, loop.hasRoom { _ = loop.submit(.sync(file)) }
         }
-        return IOInstant.monotonic().nanoseconds(since: start) / 1_000_000
+        return (ProcessorTime.now - start) / 1_000_000
     }
 
     /// One request at a time of 100 ms each, for a day.
     static func millisecondsOfADay() throws -> Int64 {
-        let start = IOInstant.monotonic()
+        let start = ProcessorTime.now
         var configuration = SimulatedDisk.Configuration(seed: 1)
         configuration.readLatency = .fixed(.milliseconds(100))
         let disk = SimulatedDisk(configuration)
@@ -49,6 +50,15 @@ enum SpeedRun {
                 return .submitAgain
             }
         }
-        return IOInstant.monotonic().nanoseconds(since: start) / 1_000_000
+        return (ProcessorTime.now - start) / 1_000_000
+    }
+}
+
+/// CPU time of this thread, in nanoseconds: a busy machine does not change it much.
+enum ProcessorTime {
+    static var now: Int64 {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+        return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
     }
 }

@@ -5,8 +5,9 @@ import SystemPackage
 
 // Runs simulations outside of the tests, so that builds can be compared:
 //   digests      a number for each of several seeds; the same in every build and on every machine
-//   speed N      how long N simulated reads and writes take, in milliseconds
-//   day          how long a day of a slow disk takes, in milliseconds
+//   speed N      how long N simulated reads and writes take, in milliseconds of CPU time
+//   day          how long a day of a slow disk takes, the same
+//   crashes N    crashes the store of the examples at N points
 
 switch CommandLine.arguments.dropFirst().first {
 case "digests":
@@ -16,7 +17,10 @@ case "speed":
     print(try SpeedRun.milliseconds(operations: count))
 case "day":
     print(try SpeedRun.millisecondsOfADay())
+case "crashes":
+    let wanted = CommandLine.arguments.dropFirst(2).first.flatMap { Int($0) } ?? 100_000
+    exit(CrashRun.explore(wanted) ? 0 : 1)
 default:
-    print("usage: SimulationHelper digests | speed N | day")
+    print("usage: SimulationHelper digests | speed N | day | crashes N")
     exit(2)
 }

@@ -39,6 +39,7 @@ public struct DelayingDriver<Base: IODriver & ~Copyable>: IODriver, ~Copyable {
     public var counters: IODriverCounters { base.counters }
     public var waker: IOWaker { waking.waker(over: base.waker) }
     public func now() -> IOInstant { base.now() }
+    public func coarseNow() -> IOInstant { base.coarseNow() }
 
     public mutating func stage(_ request: IORequest) -> IOStaging {
         guard queue.hasRoom, base.stage(request) == .queued else { return .full }

@@ -55,6 +55,7 @@ public struct FaultyDriver<Base: IODriver & ~Copyable>: IODriver, ~Copyable {
     }
 
     public func now() -> IOInstant { base.now() }
+    public func coarseNow() -> IOInstant { base.coarseNow() }
 
     // MARK: Staging
 

@@ -112,8 +112,6 @@ struct LayerQueue {
                 if let deadline, now >= deadline {
                     return readyCount >= minimum ? .ready : .deadlinePassed
                 }
-                // Not all that was asked for is due yet, but what is need not wait.
-                if readyCount > 0, reaped == 0, nextDue == nil { return .ready }
             }
         }
     }

@@ -35,6 +35,7 @@ public struct ReorderingDriver<Base: IODriver & ~Copyable>: IODriver, ~Copyable 
     public var counters: IODriverCounters { base.counters }
     public var waker: IOWaker { waking.waker(over: base.waker) }
     public func now() -> IOInstant { base.now() }
+    public func coarseNow() -> IOInstant { base.coarseNow() }
 
     public mutating func stage(_ request: IORequest) -> IOStaging {
         guard queue.hasRoom else { return .full }

@@ -85,6 +85,7 @@ public struct RecordingDriver<Base: IODriver & ~Copyable>: IODriver, ~Copyable {
     public var counters: IODriverCounters { base.counters }
     public var waker: IOWaker { base.waker }
     public func now() -> IOInstant { base.now() }
+    public func coarseNow() -> IOInstant { base.coarseNow() }
 
     public mutating func stage(_ request: IORequest) -> IOStaging {
         let answer = base.stage(request)

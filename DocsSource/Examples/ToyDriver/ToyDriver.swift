@@ -6,13 +6,17 @@ public import IOEngineCore
 ///
 /// It keeps two lists: what was staged, and what is finished but not reaped. Each request that was
 /// queued is in exactly one of them until its completion is reaped, so none is lost or answered
-/// twice. Nothing is ever in flight between two calls: no waker is needed and no memory can be in
-/// use when the driver ends, so the defaults of the protocol serve for all the rest.
+/// twice. Nothing is ever in flight between two calls, so there is nothing to cancel and no memory in
+/// use when the driver ends: the defaults of the protocol serve for all the rest.
+///
+/// A test proves it with `DriverContract.check { ToyDriver(depth: $0) }`, from IOEngineTestKit.
 public struct ToyDriver: IODriver, ~Copyable {
     private let depth: Int
     private var staged: [IORequest] = []
     private var finished: [IOCompletion] = []
     private var systemCalls: UInt64 = 0
+    /// Where the driver sleeps while it has nothing to do.
+    private let gate = IOWakeGate()
 
     /// - Parameter depth: Requests in flight at most.
     public init(depth: Int) {
@@ -37,8 +41,11 @@ public struct ToyDriver: IODriver, ~Copyable {
         return counters
     }
 
+    /// Ends a wait from another thread, also one that has not begun.
+    public var waker: IOWaker { gate.waker }
+
     public mutating func stage(_ request: IORequest) -> IOStaging {
-        // Both lists count: a finished request has its place until it is reaped.
+        // Both lists count: a finished request keeps its place until it is reaped.
         guard staged.count + finished.count < depth else { return .full }
         staged.append(request)
         return .queued
@@ -49,8 +56,9 @@ public struct ToyDriver: IODriver, ~Copyable {
             finished.append(IOCompletion(token: request.token, result: perform(request)))
         }
         staged.removeAll(keepingCapacity: true)
-        // All that was asked for is finished, so there is never anything left to wait for.
-        return .ready
+        // All that was asked for is finished. With nothing to reap, only the waker or the deadline
+        // can end the wait, and until then no CPU is used.
+        return minimum == 0 || !finished.isEmpty ? .ready : gate.wait(until: deadline)
     }
 
     public mutating func reap(into completions: inout OutputSpan<IOCompletion>) {
