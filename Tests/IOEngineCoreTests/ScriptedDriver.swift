@@ -39,6 +39,7 @@ class Script {
     var late = 0
     /// What `submit` answers, if not nil.
     var failure: Int32?
+    var cancelAnswer = IOCancellation.tooLate
     /// Answers transfers without touching memory: the whole length, or what was decided.
     var answersWithoutMoving = false
     var failsEverySecondSubmit = false
@@ -94,7 +95,7 @@ class Script {
         return .ready
     }
 
-    func cancel(_ token: IOToken) -> IOCancellation { .tooLate }
+    func cancel(_ token: IOToken) -> IOCancellation { cancelAnswer }
 
     /// Every request that was answered.
     var allRequests: [IORequest] { journal.flatMap { $0.map(\.request) } }

@@ -130,7 +130,7 @@ import Testing
 
     @Test func whatMustStayWholeIsNeverJoined() throws {
         let changes: [(inout IORequest) -> Void] = [
-            { $0.flags = .append }, { $0.flags = .atomic }, { $0.staysWhole = true },
+            { $0.flags = .append }, { $0.flags = .atomic }, { $0.traits.insert(.appending) },
             { $0.flags = .noWait }, { $0.mayBlock = true },
         ]
         for change in changes {

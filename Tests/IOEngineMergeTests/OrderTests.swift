@@ -26,7 +26,7 @@ import Testing
         var kit = BufferKit()
         kit.add(.write, 0, at: 0)
         var append = kit.request(.write, 1, at: 0)
-        append.staysWhole = true
+        append.traits = [.known, .appending]
         kit.add(append)
         kit.add(.write, 2, at: 4096)
         kit.add(.write, 3, at: 8192)

@@ -33,9 +33,6 @@ public struct IORequest: @unchecked Sendable {
     /// The request came back EAGAIN without having asked for that: do not try inline again, but on a
     /// thread that may block.
     public var mayBlock: Bool
-    /// It appends, by flag or by O_APPEND, or is atomic: layers neither split it nor join it with
-    /// others.
-    public var staysWhole: Bool
     /// What is known of the descriptor.
     public var traits: IODescriptorTraits
     /// What offset and length of direct IO on the descriptor must be multiples of, as its binary
@@ -52,7 +49,7 @@ public struct IORequest: @unchecked Sendable {
         offset: Int64 = 0, length: Int = 0, flags: IOFlags = [],
         allocationMode: IOAllocationMode = .extend, priority: IOPriority = .inherited,
         registeredDescriptor: Int32 = -1, registeredRegion: Int32 = -1, mayBlock: Bool = false,
-        staysWhole: Bool = false, traits: IODescriptorTraits = [], alignmentLogarithm: UInt8 = 0
+        traits: IODescriptorTraits = [], alignmentLogarithm: UInt8 = 0
     ) {
         self.token = token
         self.action = action
@@ -67,7 +64,6 @@ public struct IORequest: @unchecked Sendable {
         self.registeredDescriptor = registeredDescriptor
         self.registeredRegion = registeredRegion
         self.mayBlock = mayBlock
-        self.staysWhole = staysWhole
         self.traits = traits
         self.alignmentLogarithm = alignmentLogarithm
     }

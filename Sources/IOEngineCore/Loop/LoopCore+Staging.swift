@@ -72,7 +72,6 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             registeredDescriptor: slot.pointee.record?.pointee.registeredIndex ?? -1,
             registeredRegion: registeredPool == 0 ? -1 : registeredRegion(of: event.pointee.buffer),
             mayBlock: slot.pointee.machine.traits.contains(.mayBlock),
-            staysWhole: slot.pointee.machine.traits.contains(.single),
             traits: slot.pointee.record?.pointee.traits ?? [],
             alignmentLogarithm: slot.pointee.record?.pointee.alignmentLogarithm ?? 0)
     }
@@ -100,7 +99,6 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             priority: event.pointee.priority,
             registeredDescriptor: slot.pointee.record?.pointee.registeredIndex ?? -1,
             mayBlock: slot.pointee.machine.traits.contains(.mayBlock),
-            staysWhole: slot.pointee.machine.traits.contains(.single),
             traits: slot.pointee.record?.pointee.traits ?? [],
             alignmentLogarithm: slot.pointee.record?.pointee.alignmentLogarithm ?? 0)
         unsafe slot.pointee.requested = 0

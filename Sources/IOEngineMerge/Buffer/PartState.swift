@@ -34,8 +34,9 @@ enum RequestKind: UInt8 {
         }
         let apart: IOFlags = [.append, .atomic]
         guard request.offset >= 0, request.length >= 0,
-            request.offset <= .max - Int64(request.length), !request.staysWhole,
-            request.flags.isDisjoint(with: apart)
+            request.offset <= .max - Int64(request.length),
+            request.flags.isDisjoint(with: apart),
+            !(request.isWriting && request.traits.contains(.appending))
         else {
             self = .barrier
             return
