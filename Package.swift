@@ -286,8 +286,8 @@ let package = Package(
             name: "IOEngineTestKitTests",
             dependencies: [
                 "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads", "IOEngineMock",
-                "IOEngineTestKit", "KeyValueStore", "StoreCrashes", "ToyDriver", "TwoDrivers",
-                "TestSupport",
+                "IOEngineMerge", "IOEngineTestKit", "KeyValueStore", "StoreCrashes", "ToyDriver",
+                "TwoDrivers", "TestSupport",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),

@@ -8,7 +8,7 @@ import Testing
 
 /// Merged against unmerged: the same file, the same result and bytes for each event.
 ///
-/// IOENGINE_MERGE_FACTOR makes the campaigns longer: 100 comes to several million operations.
+/// ``Amount`` says how to make the campaigns longer.
 @Suite struct OracleTests {
     static func policy(_ random: inout SeededRandom) -> MergePolicy {
         MergePolicy(

@@ -147,8 +147,12 @@ import Testing
 }
 
 /// How much chance a test takes: more on request.
+///
+/// IOENGINE_MERGE_OPERATIONS is how many operations go through the layer on simulated disks, at least;
+/// without it 10,000. Real files and memory come on top.
 enum Amount {
-    static let factor = TestEnvironment.number("IOENGINE_MERGE_FACTOR") ?? 1
+    static let operations = TestEnvironment.number("IOENGINE_MERGE_OPERATIONS") ?? 10_000
+    static let factor = max(1, operations / 10_000)
 
     static func of(_ count: Int) -> Int { count * factor }
 }
