@@ -7,8 +7,8 @@ extension MergeBuffer {
     @inlinable @inline(__always)
     public mutating func add(_ request: IORequest) -> IOStaging {
         let slot = request.token.slot
-        precondition(Int(slot) < depth, "a token's slot is below the depth")
         guard occupied < depth else { return .full }
+        precondition(Int(slot) < depth, "a token's slot is below the depth")
         occupied &+= 1
         // Inlined up to here, so that the request is built where it stays.
         requests[Int(slot)] = request
