@@ -43,6 +43,8 @@ import Testing
             if: tool != nil, "IOENGINE_RELEASE_TOOL does not name a tool built with -c release"),
         arguments: [
             ["--rw", "randread"], ["--rw", "write"], ["--rw", "randread", "--registered"],
+            ["--rw", "read", "--merge", "128k"], ["--rw", "write", "--merge", "128k"],
+            ["--rw", "randrw", "--merge", "128k"],
         ])
     func anIOAllocatesNothing(_ options: [String]) throws {
         let folder = FileManager.default.temporaryDirectory
