@@ -14,7 +14,9 @@ extension Mix where Driver: ~Copyable {
             let number = try #require(value)
             let known = inFlight.removeValue(forKey: number)
             let operation = try #require(known, "each comes back once; \(note)")
-            let place = "operation \(number), \(operation.kind) of \(operation.range); \(note)"
+            let place =
+                "operation \(number), \(operation.kind) of \(operation.range), of "
+                + "\(operation.sizeBefore) bytes; \(note)"
             try check(&event, operation, number, place)
         }
     }
@@ -52,6 +54,8 @@ extension Mix where Driver: ~Copyable {
         } else if event.errno == nil {
             outcomes[number] = .moved(operation.handsOver ? 0 : moved, hash: 0)
         }
+        // Short before the bad sector, or an error in it: as chance has it.
+        if operation.handsOver, operation.isBad { outcomes[number] = .stopped }
         if operation.isWrite, moved < operation.range.count {
             try checkPartialWrite(operation, moved, place)
         }

@@ -26,7 +26,9 @@ struct Mix<Driver: IODriver & ~Copyable>: ~Copyable {
         /// What it keeps others from, in whole units.
         var claim: Range<Int>
         var isWrite: Bool
-        /// Ends behind the file's size of then.
+        /// The file's size before it, as far as that is certain.
+        var sizeBefore = 0
+        /// Ends behind that.
         var extends = false
         /// Depends on the file's size.
         var reachesEnd = false
@@ -98,11 +100,17 @@ struct Mix<Driver: IODriver & ~Copyable>: ~Copyable {
         return range.lowerBound / unit * unit..<(range.upperBound + unit - 1) / unit * unit
     }
 
+    /// What nobody in flight may still change: the model has the size that all of them come to.
+    private var certainSize: Int {
+        inFlight.values.lazy.filter(\.extends).map(\.sizeBefore).min() ?? model.size
+    }
+
     private func collides(_ drawn: MixDrawn) -> Bool {
         if !drawn.kind.isTransfer { return false }
         let claim = claim(drawn.range)
-        let extends = drawn.kind.isWrite && drawn.range.upperBound > model.size
-        let reachesEnd = drawn.kind == .append || drawn.range.upperBound > model.size
+        let isBeyond = drawn.range.upperBound > certainSize
+        let extends = drawn.kind.isWrite && isBeyond
+        let reachesEnd = drawn.kind == .append || isBeyond
         for other in inFlight.values where other.kind.isTransfer {
             if (drawn.kind.isWrite || other.isWrite) && other.claim.overlaps(claim) { return true }
             // Two writes may make the file longer together; nobody else sees its size meanwhile.
@@ -118,8 +126,10 @@ struct Mix<Driver: IODriver & ~Copyable>: ~Copyable {
         var operation = Operation(
             kind: drawn.kind, range: drawn.range, claim: claim(drawn.range),
             isWrite: drawn.kind.isWrite)
-        operation.extends = operation.isWrite && drawn.range.upperBound > model.size
-        operation.reachesEnd = drawn.range.upperBound > model.size || drawn.kind == .append
+        operation.sizeBefore = certainSize
+        let isBeyond = drawn.range.upperBound > operation.sizeBefore
+        operation.extends = operation.isWrite && isBeyond
+        operation.reachesEnd = isBeyond || drawn.kind == .append
         operation.isBad = options.badRanges.contains { $0.overlaps(drawn.range) }
         let count = model.readable(at: drawn.range.lowerBound, count: drawn.range.count)
         if drawn.kind.isTransfer, count > 0 {
@@ -202,7 +212,7 @@ enum MixOutcome: Equatable {
     case missing
     case moved(Int, hash: Int)
     case failed(Errno)
-    /// Depends on when it was stopped.
+    /// Depends on when it was stopped, or on chance in the driver.
     case stopped
 
     /// Whether two runs may differ like that, where what failed or was stopped leaves a file that
