@@ -46,7 +46,7 @@ extension MergeBuffer {
             arrivals.last = slot
             arrivals.lastEnd = offset &+ Int64(requests[Int(slot)].length)
         }
-        if !arrivals.mayTouch, limits.parts > 1 {
+        if !arrivals.mayTouch, limits.parts > 1, arrivals.looksForNeighbours {
             arrivals.mayTouch = neighbours.meets(
                 requests[Int(slot)].offset, requests[Int(slot)].length, gap: limits.gap,
                 descriptor: requests[Int(slot)].descriptor,

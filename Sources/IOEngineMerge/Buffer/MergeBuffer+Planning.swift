@@ -23,6 +23,7 @@ extension MergeBuffer {
 
     mutating func startBatch() {
         arrivals = Arrivals()
+        arrivals.looksForNeighbours = interest.decide(statistics) || limits.waitNanoseconds > 0
         neighbours.startBatch()
     }
 

@@ -60,6 +60,7 @@ public struct MergeBuffer: ~Copyable {
     var dueEnd = 0
     var arrivals = Arrivals()
     var neighbours: NeighbourTest
+    var interest = MergeInterest()
     let sortedEntries: FixedTable<SortedEntry>
     let sortingSpace: FixedTable<SortedEntry>
 

@@ -92,6 +92,8 @@ struct Arrivals {
     /// All may be joined, are of one kind, and come in the order of the file without overlaps.
     var isInOrder = true
     var hasBarrier = false
+    /// Whether those that do not come in the order of the file are tested for neighbours.
+    var looksForNeighbours = true
     /// While they are in order, the slot of the last one; the depth or more: there is none.
     var last = UInt32.max
     /// Where that one ends.
