@@ -225,6 +225,22 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),
+        .executableTarget(
+            name: "SoakHelper",
+            dependencies: [
+                "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads", "TestSupport",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Tests/SoakHelper", swiftSettings: settings),
+        .testTarget(
+            name: "IOEngineParityTests",
+            dependencies: [
+                "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads", "TestSupport",
+                "SoakHelper",
+                .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "BasicContainers", package: "swift-collections"),
+            ],
+            swiftSettings: settings),
         .testTarget(
             name: "IOEngineThreadsTests",
             dependencies: [

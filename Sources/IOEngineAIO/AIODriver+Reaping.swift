@@ -32,7 +32,20 @@ extension AIODriver {
             if let completion = unsafe take(event) { completions.append(completion) }
         }
         if place != start { context.moveHead(to: place) }
-        ringEndedWait = false
+    }
+
+    /// Whether a wake-up lies in the ring.
+    @inline(never)
+    func ringHasWakeUp() -> Bool {
+        guard context.hasRing else { return false }
+        var place = context.head
+        let end = context.tail
+        while place != end {
+            let data = unsafe UInt64(UInt(bitPattern: context.event(place).pointee.data))
+            if data == Self.wakeUpMark { return true }
+            place = context.place(after: place)
+        }
+        return false
     }
 
     /// Moves everything out of the ring.
@@ -91,7 +104,7 @@ extension AIODriver {
     @inline(never)
     private mutating func noteWakeUp() {
         isListening = false
-        wasWoken = !ringEndedWait
+        wasWoken = true
         systemCalls &+= 1
         wakeUp.clear()
     }

@@ -21,13 +21,30 @@ extension AIODriver {
         }
         // What was on trial and would have had to wait is back already.
         if trialCount > 0 { collect() }
-        let wanted = goal &- finished.count &- (hopping > 0 ? pool.ready : 0)
-        if wanted <= context.ready {
-            ringEndedWait = goal > 0
+        if goal &- finished.count &- (hopping > 0 ? pool.ready : 0) <= context.ready {
+            if goal > 0 { noteEnd() }
             return .ready
         }
-        // With requests left that the kernel did not take, go on as soon as there is room.
-        return sleep(isFull ? 1 : wanted, deadline)
+        if mustListen {
+            listen()
+            hasListened = true
+            switch handOver() {
+            case .everything: break
+            case .untilFull: isFull = true
+            case .failed(let errno): return .failed(errno: errno)
+            }
+        }
+        let outcome = sleep(until: goal, isFull: isFull, deadline)
+        noteEnd()
+        return outcome
+    }
+
+    /// A wait ends, and with it every wake-up so far. One that lies in the ring is taken now: what is
+    /// taken later came later, and ends the next wait.
+    @inline(__always)
+    private mutating func noteEnd() {
+        if isListening, ringHasWakeUp() { collect() }
+        wasWoken = false
     }
 
     /// Whether something may end a wait that the context does not hear yet.
@@ -174,23 +191,24 @@ extension AIODriver {
 
     /// Waits in the kernel, for as many events as can tell that the goal is reached.
     ///
-    /// - Parameter wanted: Completions that are missing; at least 1.
-    private mutating func sleep(_ wanted: Int, _ deadline: IOInstant?) -> IOWaitOutcome {
+    /// - Parameters:
+    ///   - target: Completions that are to be there; at least 1.
+    ///   - isFull: Requests are left that the kernel did not take: go on as soon as there is room.
+    private mutating func sleep(
+        until target: Int, isFull: Bool, _ deadline: IOInstant?
+    ) -> IOWaitOutcome {
+        // Taken on the way here, and meant for this wait: nobody listens any more.
+        if wasWoken { return .ready }
         let usesPool = hopping > 0
-        if mustListen {
-            listen()
-            hasListened = true
-            if case .failed(let errno) = handOver() { return .failed(errno: errno) }
-        }
-        if wasWoken {
-            // Taken on the way here, and meant for this wait: nobody listens any more.
-            wasWoken = false
-            return .ready
-        }
+        // Looked at once: what the pool finishes from here on is what it wakes this thread for.
+        let ready = usesPool ? pool.ready : 0
+        let missing = target &- finished.count &- ready
+        if missing <= context.ready { return .ready }
+        let wanted = isFull ? 1 : missing
         if usesPool {
             // The pool wakes this thread once, when as many are there as the goal needs at least.
-            let count = pool.ready &+ max(1, wanted &- inKernel)
-            if !pool.willSleep(for: count) { return .ready }
+            let count = ready &+ max(1, wanted &- inKernel)
+            if !pool.willSleep(for: min(count, hopping)) { return .ready }
         }
         var goal = max(1, min(wanted, inKernel &+ (usesPool ? 1 : 0)))
         if startsListening {
@@ -207,8 +225,6 @@ extension AIODriver {
                 finished.push(completion.token, completion.result)
             }
         }
-        // What came during the wait has ended it.
-        wasWoken = false
         if hasStagedHops { startHops() }
         switch count {
         case -EINTR: return .ready

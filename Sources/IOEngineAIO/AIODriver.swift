@@ -48,10 +48,8 @@ public struct AIODriver: IODriver, ~Copyable {
     /// The entry that listens is staged or with the kernel.
     var isListening = false
     var hasListened = false
-    /// A wake-up was taken outside of a wait: the next one ends at once.
+    /// A wake-up was taken that has not ended a wait: the next one ends at once.
     var wasWoken = false
-    /// The last wait ended because of what lay in the ring: a wake-up among that has done its duty.
-    var ringEndedWait = false
     /// Requests staged and not yet reaped.
     var inFlight = 0
     var systemCalls: UInt64 = 0

@@ -54,7 +54,9 @@ extension URingDriver {
             unsafe io_uring_prep_nop(entry)
         }
         if request.action.isTransfer {
-            unsafe entry.pointee.rw_flags = .init(truncatingIfNeeded: request.flags.rawValue)
+            // A ring that is not polled refuses high priority, which other interfaces ignore there.
+            unsafe entry.pointee.rw_flags = .init(
+                truncatingIfNeeded: request.flags.rawValue & ~IOFlags.highPriority.rawValue)
             unsafe entry.pointee.ioprio = request.priority.rawValue
         }
         unsafe entry.pointee.flags =

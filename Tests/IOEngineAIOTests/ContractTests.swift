@@ -52,6 +52,9 @@ func makeDriver(
         try checks(setUp).manyRounds(depth: depth, rounds: 200)
     }
 
+    @Test("helpers that finish while the driver goes to sleep wake it", arguments: setUps)
+    func hopsOneByOne(_ setUp: SetUp) throws { try checks(setUp).hopsOneByOne(rounds: 2000) }
+
     @Test("a deadline ends a wait", arguments: setUps)
     func deadlines(_ setUp: SetUp) throws { try checks(setUp).deadlines() }
 

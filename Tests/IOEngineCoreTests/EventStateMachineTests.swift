@@ -212,4 +212,122 @@ import Testing
                 -Int(Errnos.invalidArgument), requested: 0, transferred: &moved, length: 0)
                 == .fail(.kernel(Errnos.invalidArgument)))
     }
+
+    // MARK: Held, abandoned, stopped
+
+    @Test func whatIsHeldBeginsWhenItIsReleasedOrIsRefused() {
+        var machine = Machine()
+        machine.accept(.transfer)
+        machine.hold()
+        #expect(machine.state == .held)
+        var refused = machine
+        refused.refuse()
+        #expect(refused.state == .finished)
+        refused.handedOver()
+        #expect(refused.state == .vacant)
+        machine.release()
+        #expect(machine.state == .waiting)
+        machine.staged()
+        #expect(machine.state == .inFlight)
+    }
+
+    @Test func whatIsAbandonedIgnoresItsCompletionAndIsVacantOnceSettled() {
+        var machine = inFlight([.transfer, .stopping])
+        machine.abandon()
+        var moved = 3
+        let step = machine.completed(10, requested: 10, transferred: &moved, length: 13)
+        #expect(step == .ignore && moved == 3 && machine.state == .abandoned)
+        machine.settled()
+        #expect(machine.state == .vacant)
+        // As new: the next event in the slot is not stopped.
+        machine.accept(.transfer)
+        #expect(machine.traits == .transfer && machine.retries == 0 && machine.rewinds == 0)
+    }
+
+    @Test(
+        "no further request is made of what is stopped, whatever its last one answered",
+        arguments: [
+            (-Int(Errnos.interrupted), 0), (-Int(Errnos.again), 0), (40, 40),
+        ])
+    func nothingFollowsAStop(_ result: Int, _ expected: Int) {
+        for traits: Machine.Traits in [.transfer, [.transfer, .write], [.transfer, .mayBlock]] {
+            var machine = inFlight([traits, .stopping])
+            var moved = 0
+            let step = machine.completed(
+                result, requested: 100, transferred: &moved, length: 100)
+            #expect(step == .fail(.cancelled) && moved == expected)
+            #expect(machine.state == .finished)
+        }
+    }
+
+    @Test func aWholePartOfWhatIsStoppedIsTheLast() {
+        var machine = inFlight([.transfer, .stopping])
+        var moved = 0
+        #expect(
+            machine.completed(100, requested: 100, transferred: &moved, length: 250)
+                == .fail(.cancelled))
+        #expect(moved == 100)
+    }
+
+    @Test func aContinuationOfWhatIsStoppedIsNotTriedAgainElsewhere() {
+        var machine = inFlight([.transfer, .stopping])
+        var moved = 5000
+        #expect(
+            machine.completed(
+                -Int(Errnos.invalidArgument), requested: 10, transferred: &moved, length: 8192)
+                == .examine)
+        // The end is the end, also for what is stopped; before it nothing more is read.
+        var atEnd = machine
+        #expect(
+            atEnd.examined(offset: 0, size: 5000, alignment: 512, transferred: &moved) == .finish)
+        #expect(
+            machine.examined(offset: 0, size: 9000, alignment: 512, transferred: &moved)
+                == .fail(.cancelled))
+    }
+
+    @Test func successStaysSuccessAndFailureFailureUnderAStop() {
+        var moved = 0
+        var machine = inFlight([.transfer, .stopping])
+        #expect(
+            machine.completed(100, requested: 100, transferred: &moved, length: 100) == .finish)
+        machine = inFlight([.transfer, .stopping])
+        moved = 50
+        #expect(machine.completed(0, requested: 50, transferred: &moved, length: 100) == .finish)
+        machine = inFlight([.transfer, .stopping, .handsOver])
+        moved = 0
+        #expect(machine.completed(60, requested: 100, transferred: &moved, length: 100) == .finish)
+        machine = inFlight(.stopping)
+        moved = 0
+        #expect(machine.completed(0, requested: 0, transferred: &moved, length: 0) == .finish)
+        machine = inFlight([.transfer, .stopping])
+        #expect(
+            machine.completed(
+                -Int(Errnos.ioError), requested: 100, transferred: &moved, length: 100)
+                == .fail(.kernel(Errnos.ioError)))
+    }
+
+    @Test func theTransitionsAreThoseOfThePicture() {
+        let allowed: [(String, Set<Machine.State>, @Sendable (inout Machine) -> Void)] = [
+            ("accept", [.vacant], { $0.accept([]) }),
+            ("hold", [.waiting], { $0.hold() }),
+            ("release", [.held], { $0.release() }),
+            ("refuse", [.waiting, .held], { $0.refuse() }),
+            ("staged", [.waiting], { $0.staged() }),
+            ("abandon", [.inFlight], { $0.abandon() }),
+            ("settled", [.abandoned], { $0.settled() }),
+            ("handedOver", [.finished], { $0.handedOver() }),
+        ]
+        let after: [String: Machine.State] = [
+            "accept": .waiting, "hold": .held, "release": .waiting, "refuse": .finished,
+            "staged": .inFlight, "abandon": .abandoned, "settled": .vacant, "handedOver": .vacant,
+        ]
+        for (name, states, transition) in allowed {
+            for state in states {
+                var machine = Machine()
+                machine.state = state
+                transition(&machine)
+                #expect(machine.state == after[name], "\(name) of \(state)")
+            }
+        }
+    }
 }

@@ -262,6 +262,25 @@ import Testing
         #expect(unsafe calls == 3)
     }
 
+    /// Its requests may still be with the kernel, under the numbers of its slots.
+    @Test func aLoopWhoseDriverDiedWhileItDrainedTakesNothingMore() throws {
+        let script = script()
+        script.late = 100
+        var loop = try makeLoop(script)
+        _ = loop.submit(.write(file, from: IOBuffer(zeroed: 8), at: 0))
+        _ = loop.wait(minimum: 0)
+        script.failure = Errno.ioError.rawValue
+        loop.drain()
+        #expect(loop.inFlight == 0)
+        script.failure = nil
+        guard case .closed = loop.submit(.sync(file)) else {
+            Issue.record("must be closed")
+            return
+        }
+        loop.drain()
+        #expect(script.violations.isEmpty)
+    }
+
     @Test func aDriverThatIsFullWithNothingInFlightFailsTheEventInsteadOfHanging() throws {
         let script = script()
         script.spuriouslyFull = 100

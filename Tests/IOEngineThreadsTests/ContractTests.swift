@@ -24,6 +24,9 @@ import Testing
     @Test("thousands of requests, each answered once", arguments: [1, 3, 16])
     func manyRounds(_ depth: Int) throws { try checks.manyRounds(depth: depth, rounds: 400) }
 
+    @Test("threads that finish while the driver goes to sleep wake it")
+    func hopsOneByOne() throws { try checks.hopsOneByOne(rounds: 2000) }
+
     @Test("a deadline ends a wait")
     func deadlines() throws { try checks.deadlines() }
 

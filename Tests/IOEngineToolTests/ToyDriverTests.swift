@@ -87,7 +87,8 @@ private struct LosingDriver: IODriver, ~Copyable {
     }
 
     mutating func submit(minimum: Int, deadline: IOInstant?) -> IOWaitOutcome {
-        base.submit(minimum: minimum, deadline: deadline)
+        // The base has nothing of what is lost, and must not wait for it.
+        base.submit(minimum: lost.isEmpty ? minimum : 0, deadline: deadline)
     }
 
     mutating func reap(into completions: inout OutputSpan<IOCompletion>) {

@@ -74,13 +74,16 @@ public enum Command {
         }
     }
 
-    /// The helper program of the tests, which lies beside the program that runs the tests.
-    public static var helper: String {
+    /// The helper program of the tests.
+    public static var helper: String { program("TestHelper") }
+
+    /// A program of this package, which lies beside the program that runs the tests.
+    public static func program(_ name: String) -> String {
         var path = [CChar](repeating: 0, count: 4096)
         let count = unsafe Glibc.readlink("/proc/self/exe", &path, path.count)
         let own = String(
             decoding: path[..<max(0, count)].map { UInt8(bitPattern: $0) }, as: UTF8.self)
         let folder = own.lastIndex(of: "/").map { String(own[..<$0]) } ?? "."
-        return folder + "/TestHelper"
+        return folder + "/" + name
     }
 }

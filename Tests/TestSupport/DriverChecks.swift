@@ -140,6 +140,19 @@ public struct DriverChecks<Driver: IODriver & ~Copyable> {
         #expect(driver.finished().isEmpty)
     }
 
+    /// One request after the other that some thread of the driver's does: none is slept through.
+    public func hopsOneByOne(rounds: Int) throws {
+        let file = try fileWith([])
+        var driver = try make(2)
+        for round in 0..<rounds {
+            var request = IORequest.plain(.syncData, UInt32(round % 2), file.rawValue)
+            request.mayBlock = true
+            try driver.mustStage(request)
+            let results = try driver.finish(1)
+            try #require(results == [UInt32(round % 2): 0])
+        }
+    }
+
     /// Rounds of everything at once, many times as many as any ring has places.
     public func manyRounds(depth: Int, rounds: Int) throws {
         let path = TemporaryFolder.newPath("rounds")

@@ -11,6 +11,8 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
         if isEnding || shared.isClosing.load(ordering: .relaxed) || shared.isForked {
             return .closed(event)
         }
+        // It goes behind what workers submitted when the queue was full.
+        if workers != nil, event.action.isSync { takeReturns() }
         if hasBacklog { admit() }
         if hasBacklog {
             guard hasRight else { return .full(event) }
@@ -43,6 +45,7 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
         if unsafe chain.count > core.pointee.depth {
             return unsafe .tooLong(chain, limit: core.pointee.depth)
         }
+        if workers != nil { takeReturns() }
         if hasBacklog { admit() }
         guard !hasBacklog, shared.queue.end == shared.queue.head, hasRoom(chain.count) else {
             return .full(chain)

@@ -194,15 +194,19 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
                 reply.give(isOurs)
             case .drain(let reply):
                 if draining != nil || !refused.isEmpty { return }
-                beginDrain(reply)
+                beginDrain(first, reply)
             }
             fenced.removeFirst()
         }
     }
 
     /// From now on it is counted what the drain waits for.
-    private mutating func beginDrain(_ reply: Reply<Bool>) {
-        unsafe core.pointee.countForDrain()
+    private mutating func beginDrain(_ fence: FencedRequest, _ reply: Reply<Bool>) {
+        unsafe core.pointee.countForDrain { ticket in
+            if let position = ticket.queuePosition { return position < fence.position }
+            // Without a ticket of the context's it was accepted on the loop, before the fence or about then.
+            return (ticket.parkedSequence ?? 0) <= fence.sequence
+        }
         draining = DrainRequest(reply: reply, phase: phase)
         phase = 1 - phase
         unsafe core.pointee.needsHaste = true
@@ -224,12 +228,14 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
 }
 
 extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
-    /// Marks everything that has a slot; `drainRemaining` counts it down.
+    /// Marks what has a slot and was accepted early enough; `drainRemaining` counts it down.
     @usableFromInline
-    mutating func countForDrain() {
+    mutating func countForDrain(_ isEarly: (IOTicket) -> Bool) {
         drainRemaining = 0
         for number in 0..<UInt32(depth)
-        where unsafe slots.slot(number).pointee.machine.state != .vacant {
+        where unsafe slots.slot(number).pointee.machine.state != .vacant
+            && isEarly(IOTicket(rawValue: tickets?[Int(number)] ?? 0))
+        {
             unsafe policies[Int(number)].countsForDrain = true
             unsafe slots.event(number).pointee.status.insert(.hasPolicy)
             drainRemaining += 1

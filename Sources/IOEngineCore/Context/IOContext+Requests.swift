@@ -1,3 +1,4 @@
+internal import Synchronization
 public import SystemPackage
 
 extension IOContext where Callback: ~Copyable, Driver: ~Copyable {
@@ -114,13 +115,18 @@ extension IOContext where Callback: ~Copyable, Driver: ~Copyable {
             return unsafe side.assumingMemoryBound(to: ContextLoop<Callback, Driver>.self).pointee
                 .snapshot()
         }
+        // Before it is asked, which wakes it.
+        let wasSleeping = shared.isSleeping.load(ordering: .relaxed)
         let reply = Reply<IOContextSnapshot>()
         guard !shared.isForked, shared.send(.snapshot(reply)) else {
             var snapshot = shared.outsideSnapshot()
             snapshot.isResponsive = true
             return snapshot
         }
-        return reply.wait(until: .monotonic().advanced(by: patience)) ?? shared.outsideSnapshot()
+        var snapshot =
+            reply.wait(until: .monotonic().advanced(by: patience)) ?? shared.outsideSnapshot()
+        snapshot.isSleeping = wasSleeping
+        return snapshot
     }
 
     // MARK: Plain descriptors

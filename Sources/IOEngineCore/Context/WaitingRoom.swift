@@ -91,6 +91,9 @@ final class Reply<Value: Sendable>: Sendable {
     @usableFromInline
     func wait(until deadline: IOInstant? = nil) -> Value? {
         _ = room.wait(until: deadline) { value.withLock { $0 != nil } }
-        return value.withLock { $0 }
+        return answer
     }
+
+    /// What was given; nil: nothing yet.
+    var answer: Value? { value.withLock { $0 } }
 }

@@ -53,14 +53,15 @@ public struct IOFlags: OptionSet, Hashable, Sendable {
     public var rawValue: UInt32
     @inlinable public init(rawValue: UInt32) { self.rawValue = rawValue }
 
-    /// RWF_HIPRI (Linux 4.6): high priority.
+    /// RWF_HIPRI (Linux 4.6): high priority. A wish that only polled devices know; ignored elsewhere.
     @inlinable public static var highPriority: Self { Self(rawValue: 1) }
     /// RWF_DSYNC (4.7): this write is durable, as after `fdatasync`, when it is finished.
     @inlinable public static var dataSync: Self { Self(rawValue: 2) }
     /// RWF_SYNC (4.7): this write is durable, as after `fsync`, when it is finished.
     @inlinable public static var sync: Self { Self(rawValue: 4) }
     /// RWF_NOWAIT (4.14): EAGAIN instead of waiting for the device or a lock. That EAGAIN is handed
-    /// over, not retried.
+    /// over, not retried. A file system that cannot do without waiting answers EAGAIN each time (ext4,
+    /// for writes through the page cache) or EOPNOTSUPP (tmpfs).
     @inlinable public static var noWait: Self { Self(rawValue: 8) }
     /// RWF_APPEND (4.16): writes at the end of the file, whatever the offset. Never split, joined or
     /// continued. Have one direct append of a file in flight at a time: on xfs, several at once take

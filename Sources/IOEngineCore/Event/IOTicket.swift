@@ -31,6 +31,12 @@ public struct IOTicket: Hashable, Sendable {
         rawValue >> 63 == 1 ? Int(rawValue & ~(1 << 63)) : nil
     }
 
+    /// The sequence of an event without a place in the queue; nil: it has one, or a slot.
+    @inlinable
+    var parkedSequence: UInt64? {
+        rawValue >> 62 == 1 ? rawValue & ~(1 << 62) : nil
+    }
+
     @inlinable var slot: UInt32 { UInt32(rawValue & 0xffff) }
     @inlinable var generation: UInt32 { UInt32(truncatingIfNeeded: rawValue >> 16) }
 }

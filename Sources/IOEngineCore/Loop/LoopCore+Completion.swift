@@ -104,6 +104,11 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         while true {
             switch step {
             case .finish:
+                let known = knownSyncFailure(number)
+                if !known.isNone {
+                    step = unsafe slot.pointee.machine.fail(known)
+                    continue
+                }
                 // What moved some bytes but not all was handed over short; 0 bytes are the end.
                 let isWhole = unsafe event.pointee.transferred == event.pointee.length
                 let isShort = isTransfer && result > 0 && !isWhole

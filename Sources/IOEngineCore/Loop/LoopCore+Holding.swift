@@ -151,8 +151,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         stage(number)
     }
 
-    /// What a sync must not begin or be repeated after: the kernel tells of lost data once, and another
-    /// sync was told meanwhile.
+    /// What a sync must neither begin nor be repeated after, and not succeed with: the kernel tells of
+    /// lost data once, and another sync was told meanwhile.
     @usableFromInline
     func knownSyncFailure(_ number: UInt32) -> IOFailure {
         let event = unsafe slots.event(number)

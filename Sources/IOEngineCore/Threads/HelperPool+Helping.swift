@@ -47,6 +47,7 @@ extension HelperPool {
                 news.broadcast()
             } else if awaited > 0, finished.count >= awaited {
                 awaited = 0
+                let notify = self.notify
                 lock.unlock()
                 if let notify { notify() } else { news.signal() }
                 lock.lock()

@@ -135,6 +135,8 @@ extension HelperPool {
                 idleWaits += 1
             }
         }
+        // What it holds is given back now, not when the last thread has quite ended.
+        notify = nil
         return running == 0
     }
 }

@@ -42,8 +42,8 @@ package final class HelperPool: @unchecked Sendable {
     let limit: Int
     let name: String
     let idleTime: Duration
-    /// Wakes an owner that waits elsewhere; nil: it waits here.
-    let notify: (@Sendable () -> Void)?
+    /// Wakes an owner that waits elsewhere; nil: it waits here, or is gone.
+    var notify: (@Sendable () -> Void)?
 
     /// The owner's, not handed over yet.
     var staged = SlotList()

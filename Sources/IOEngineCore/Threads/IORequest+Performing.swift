@@ -29,7 +29,21 @@ extension IORequest {
             answer = Int(fallocate(descriptor, allocationMode.rawValue, offset, off_t(length)))
         case .noOperation: answer = 0
         }
-        return answer < 0 ? -Int(errno) : answer
+        return answer < 0 ? refusal(errno) : answer
+    }
+
+    /// The answer that every driver gives.
+    ///
+    /// A write through the page cache that must not wait answers EOPNOTSUPP from the system call and
+    /// EAGAIN from io_uring where the file system knows RWF_NOWAIT for other things (ext4, Linux 6.18).
+    private func refusal(_ number: Int32) -> Int {
+        let others: IOFlags = [
+            .highPriority, .dataSync, .sync, .noWait, .append, .noAppend, .dontCache,
+        ]
+        guard number == EOPNOTSUPP, action.isWrite, flags.contains(.noWait),
+            flags.isSubset(of: others), !traits.contains(.inMemory), !isDirect
+        else { return -Int(number) }
+        return -Int(EAGAIN)
     }
 
     @inline(__always)

@@ -42,6 +42,7 @@ extension ContextSchedule {
         switch chance.below(10) {
         case 0...4:
             if events > 0 { submitOnLoop(newRecord()) }
+            if chance.happens(2) { shutDown() }
         case 5:
             if events > 4 { submitChainOnLoop() }
         case 6: cancelSomething()
@@ -117,7 +118,7 @@ extension ContextSchedule {
             note("full")
             giveBack(id, before)
         case .closed:
-            if !isShutDown && !script.isDead { problem("closed too soon") }
+            if !isShutDown && !isDriverGone { problem("closed too soon") }
             note("closed")
             giveBack(id, before)
         }
@@ -136,7 +137,7 @@ extension ContextSchedule {
             note("submitted on the loop")
         case .full: giveBack(id, before)
         case .closed:
-            if !isShutDown && !script.isDead { problem("closed too soon") }
+            if !isShutDown && !isDriverGone { problem("closed too soon") }
             giveBack(id, before)
         }
     }
@@ -273,11 +274,13 @@ extension ContextSchedule {
         shared.noteReturn(phase)
     }
 
-    func runWorker() {
-        guard hasWorkers else { return }
+    /// False: there was none to run.
+    @discardableResult
+    func runWorker() -> Bool {
+        guard hasWorkers else { return false }
         workersBusy += 1
         defer { workersBusy -= 1 }
-        _ = context.runWorker()
+        return context.runWorker()
     }
 
     // MARK: Ending events
@@ -364,7 +367,7 @@ extension ContextSchedule {
             .map { (id: $0, submission: records[$0].submissions) }
         let reply = Reply<Bool>()
         if context.shared.send(.drain(fence: context.shared.queue.end, reply)) {
-            drains.append(OpenDrain(reply: reply, events: waited))
+            drains.append(OpenDrain(reply: reply, tick: tick, cycle: cycles, events: waited))
         }
     }
 
@@ -416,11 +419,19 @@ extension ContextSchedule {
 
     /// The driver dies.
     func kill() {
-        guard !script.isDead else { return }
+        guard !isDriverGone else { return }
         hitAll(.death)
-        script.isDead = true
-        note("driver died")
+        if chance.happens(50) {
+            script.isDead = true
+            note("driver died")
+        } else {
+            script.hasCrashed = true
+            note("driver crashed")
+        }
     }
+
+    /// Nothing that is submitted does anything any more.
+    var isDriverGone: Bool { script.isDead || script.hasCrashed }
 
     /// Time has passed: what does that mean for what there is?
     func noteTime() {
@@ -462,7 +473,10 @@ extension ContextSchedule {
             return true
         }
         if hasWorkers, !isWorkerIdle {
-            runWorker()
+            if runWorker() { return true }
+            if workersBusy == 0 { problem("an event is lost on its way to a worker") }
+            // The callback that the loop has preempted goes on.
+            script.waker.wake()
             return true
         }
         // Within its time, a shutdown with a deadline needs no thaw.
@@ -479,7 +493,7 @@ extension ContextSchedule {
         return false
     }
 
-    private var isWorkerIdle: Bool {
+    var isWorkerIdle: Bool {
         let shared = context.shared
         return unsafe context.side.pointee.handedEven + context.side.pointee.handedOdd
             == shared.returned(0) + shared.returned(1)

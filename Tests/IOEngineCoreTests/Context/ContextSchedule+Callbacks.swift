@@ -67,7 +67,7 @@ extension ContextSchedule {
             note("full in a callback")
             giveBack(id, before)
         case .closed:
-            if !isShutDown && !script.isDead { problem("closed too soon, in a callback") }
+            if !isShutDown && !isDriverGone { problem("closed too soon, in a callback") }
             note("closed in a callback")
             giveBack(id, before)
         }

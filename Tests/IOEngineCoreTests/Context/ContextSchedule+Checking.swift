@@ -34,9 +34,9 @@ extension ContextSchedule {
         if records[id].chain.previous != nil, !records[id].mayFollow {
             problem("event \(id): begins before its predecessor has succeeded")
         }
-        guard claims.isEmpty, !records[id].beganBehindClaims, sweeps.isEmpty, !mayBeHeld(id) else {
-            return
-        }
+        guard claims.isEmpty, !records[id].beganBehindClaims, sweeps.isEmpty,
+            shutdownDeadline > script.clock, !mayBeHeld(id)
+        else { return }
         for other in records.indices
         where other != id && records[other].isPending && records[other].requests == 0
             && records[other].returned < records[id].began && records[other].stopped == nil
@@ -91,8 +91,8 @@ extension ContextSchedule {
         records[id].isAtDriver = false
         records[id].answers.append((request.length, result))
         records[id].lastAnswerCycle = cycles
-        if let next = records[id].chain.next, !records[id].isAbandoned,
-            case .success = outcome(of: id)
+        if let next = records[id].chain.next, case .success = outcome(of: id),
+            state(of: id) != .abandoned
         {
             records[next].mayFollow = true
         }
@@ -156,9 +156,16 @@ extension ContextSchedule {
             problem("event \(id): \(event.transferred) bytes instead of \(progress)")
         }
         switch outcome {
+        case .success where reason == .stickySyncError:
+            if !record.action.isSync { problem("event \(id) is no sync") }
+            note("success beside a sync that failed")
         case .success:
             if event.errno != nil { problem("event \(id): a success that failed: \(event.result)") }
             if !event.isDone { problem("event \(id): not done") }
+            // Workers may be told of a success that came first after a failure that came later.
+            if record.action.isSync, !hasWorkers, lost.contains(record.descriptor) {
+                problem("sync \(id) succeeds although another has lost data")
+            }
             if record.stopped != nil { note("success although stopped") }
         case .short:
             if event.errno != nil || event.isDone { problem("event \(id): not handed over short") }
@@ -232,7 +239,11 @@ extension ContextSchedule {
         case .cancelled, .deadlinePassed: checkStopped(id, errno, reason)
         case .chainBroken:
             if errno != .canceled { problem("event \(id): a broken chain answers \(errno)") }
-            if record.mayFollow { problem("event \(id): its chain was not broken") }
+            // Of a sync it was, if another one was told meanwhile that data is lost.
+            let previous = record.chain.previous.map { records[$0] }
+            if record.mayFollow, previous?.action.isSync != true {
+                problem("event \(id): its chain was not broken")
+            }
             if record.requests > 0 { problem("event \(id): it had begun") }
             note("chain broken")
         case .stickySyncError:

@@ -1,3 +1,4 @@
+import BasicContainers
 import Synchronization
 import SystemPackage
 
@@ -52,6 +53,7 @@ extension ContextSchedule {
         drains.removeAll { drain in
             guard drain.reply.answer != nil else { return false }
             note("drained")
+            drainDoneFor = 0
             for (id, submission) in drain.events {
                 if records[id].calls < submission {
                     problem("drained before event \(id) was called")
@@ -62,11 +64,38 @@ extension ContextSchedule {
             }
             return true
         }
+        checkDrain()
         fences.removeAll { close in
             guard close.reply.answer != nil else { return false }
             note("closed")
             return true
         }
+    }
+
+    /// A drain is not held up by what came later; what callbacks submit before the loop has read of it may
+    /// count too.
+    private func checkDrain() {
+        for i in drains.indices where drains[i].readTick == nil && drains[i].cycle < cycles {
+            drains[i].readTick = tick
+        }
+        guard let drain = drains.first, !context.hasEnded, inHands.isEmpty, isWorkerIdle,
+            !records.indices.contains(where: {
+                (records[$0].isPending || isUnsettled($0)) && isBefore($0, drain)
+            })
+        else {
+            drainDoneFor = 0
+            return
+        }
+        drainDoneFor += 1
+        if drainDoneFor > 5 { problem("a drain goes on although all is done") }
+    }
+
+    private func isBefore(_ id: Int, _ drain: OpenDrain) -> Bool {
+        let record = records[id]
+        // What the loop took straight into a slot cannot be told apart.
+        if record.ticket?.isOfSlot == true { return true }
+        let isQueued = record.ticket?.queuePosition != nil
+        return record.began <= (isQueued ? drain.tick : drain.readTick ?? .max)
     }
 
     // MARK: Waiting

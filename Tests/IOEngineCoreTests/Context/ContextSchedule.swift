@@ -55,6 +55,8 @@ final class ContextSchedule: ScriptWitness {
     /// Events that workers have taken and not called back.
     var inHands = UniqueArray<DeliveredEvent<Call>>()
     var drains: [OpenDrain] = []
+    /// For how many rounds of the loop the first of them has had nothing to wait for.
+    var drainDoneFor = 0
     var replies: [OpenReply] = []
     var fences: [OpenClose] = []
     var objects: [IODescriptor?] = []
@@ -91,6 +93,7 @@ final class ContextSchedule: ScriptWitness {
             ][chance.below(4)]
         script.fills = [0, 0, 10, 40][chance.below(4)]
         script.wakesSpuriously = chance.happens(20)
+        script.stale = chance.happens(30) ? 20 : 0
         script.failures = chance.happens(10) ? 1 + chance.below(2) : 0
         hasWorkers = chance.happens(50)
         maximumBytes = chance.happens(30) ? 40 + chance.below(100) : .max
@@ -209,6 +212,10 @@ final class ContextSchedule: ScriptWitness {
 
     struct OpenDrain {
         let reply: Reply<Bool>
+        let tick: Int
+        let cycle: Int
+        /// At the latest then the loop had read of it.
+        var readTick: Int?
         /// Which submissions of which events it waits for.
         let events: [(id: Int, submission: Int)]
     }

@@ -1,4 +1,5 @@
 import BasicContainers
+import Synchronization
 import SystemPackage
 
 @testable import IOEngineCore
@@ -66,6 +67,8 @@ final class HandDrivenContext<Callback: IOCallback> {
     func cancelAllOnLoop(_ descriptor: Int32?) -> Int { unsafe Loop.cancelAll(descriptor, side) }
     var snapshot: IOContextSnapshot { unsafe side.pointee.snapshot() }
 
+    var hasCalledAll: Bool { shared.allCalled.load(ordering: .relaxed) }
+
     // MARK: Producers
 
     func submit(
@@ -104,9 +107,4 @@ final class HandDrivenContext<Callback: IOCallback> {
 
     /// As ``IOContext/shutdown()`` does, without waiting.
     func shutDown(deadline: Int64 = .max) { shared.beginShutdown(deadline: deadline) }
-}
-
-extension Reply {
-    /// The answer, if it is there.
-    var answer: Value? { wait(until: IOInstant(nanoseconds: 0)) }
 }

@@ -54,6 +54,8 @@ final class TimedScript: Script {
     var stoppings: [Stopping] = [.obeys]
     /// From now on nothing is submitted and nothing finishes.
     var isDead = false
+    /// From now on every request ends with ENOTRECOVERABLE.
+    var hasCrashed = false
     /// Submits that fail although the driver lives; one is taken each time.
     var failures = 0
     /// Submits for which the driver stays full.
@@ -110,6 +112,10 @@ final class TimedScript: Script {
         }
         if fullFor > 0 { fullFor -= 1 }
         for i in 0..<requests.count { requests[i].isStaged = false }
+        if hasCrashed {
+            while !requests.isEmpty { finish(0, -Int(Errno.notRecoverable.rawValue)) }
+        }
+        if chance.happens(stale), let token = old.randomElement(using: &chance) { repeats(token) }
         finishDue()
         if minimum == 0 { return .ready }
         return wait(deadline)
@@ -202,7 +208,15 @@ final class TimedScript: Script {
         let answer = result ?? decide(request)
         if answer > 0, request.action.isTransfer { move(request, answer) }
         finished.append(IOCompletion(token: request.token, result: answer))
+        if stale > 0 { old.append(request.token) }
         witness?.finished(request, answer)
+    }
+
+    /// A completion comes again.
+    private func repeats(_ token: IOToken) {
+        if requests.contains(where: { $0.request.token == token }) { return }
+        if finished.contains(where: { $0.token == token }) { return }
+        finished.append(IOCompletion(token: token, result: chance.below(200) - 50))
     }
 
     private func decide(_ request: IORequest) -> Int {

@@ -38,7 +38,8 @@ struct HookedDriver: IODriver, ~Copyable {
     mutating func submit(minimum: Int, deadline: IOInstant?) -> IOWaitOutcome {
         hooks.onSubmit(submits)
         submits += 1
-        return base.submit(minimum: minimum, deadline: deadline)
+        // What the hooks answered is there: the base, which has nothing of it, must not wait.
+        return base.submit(minimum: answered.isEmpty ? minimum : 0, deadline: deadline)
     }
 
     mutating func reap(into completions: inout OutputSpan<IOCompletion>) {
