@@ -86,7 +86,7 @@ import Testing
     @Test func hooksTakeTheDriversPlace() throws {
         let device = MockDevice()
         let file = device.makeFile([1, 2, 3])
-        let order = Mutex<[UInt32]>([])
+        let order = LockedValue<[UInt32]>([])
         device.hooks.submit = { queue, minimum, _ in
             queue.take()
             // Last in, first out, and one completion that nobody is owed.
