@@ -43,8 +43,14 @@ import Testing
             if: tool != nil, "IOENGINE_RELEASE_TOOL does not name a tool built with -c release"),
         arguments: [
             ["--rw", "randread"], ["--rw", "write"], ["--rw", "randread", "--registered"],
+            ["--rw", "randread", "--driver", "aio"], ["--mode", "context"],
+            ["--mode", "context", "--submitters", "1"], ["--mode", "context", "--workers", "1"],
+            ["--mode", "context", "--submitters", "2", "--workers", "1"],
+            ["--mode", "context", "--driver", "aio"],
             ["--rw", "read", "--merge", "128k"], ["--rw", "write", "--merge", "128k"],
             ["--rw", "randrw", "--merge", "128k"],
+            ["--rw", "read", "--driver", "aio", "--merge", "128k"],
+            ["--rw", "read", "--mode", "context", "--merge", "128k"],
         ])
     func anIOAllocatesNothing(_ options: [String]) throws {
         let folder = FileManager.default.temporaryDirectory
