@@ -95,7 +95,7 @@ let package = Package(
         .target(
             name: "IOEngine",
             dependencies: [
-                "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads",
+                "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads", "CLinux",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
