@@ -62,7 +62,7 @@ let package = Package(
         .target(
             name: "IOEngineAIO",
             dependencies: [
-                "IOEngineCore", "CLibAIO",
+                "IOEngineCore", "CLibAIO", "CLinux",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),
@@ -252,6 +252,7 @@ let package = Package(
             name: "IOEngineTests",
             dependencies: [
                 "IOEngine", "IOEngineCore", "TestSupport", "TestHelper",
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),
@@ -276,7 +277,7 @@ let package = Package(
             name: "IOEngineToolTests",
             dependencies: [
                 "IOEngineBench", "IOEngineCopy", "IOEngineCore", "IOEngineURing", "ToyDriver",
-                "TestSupport", "ioengine", "QuickStart", "LoopQuickStart",
+                "TestSupport", "TestHelper", "CLinux", "ioengine", "QuickStart", "LoopQuickStart",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),

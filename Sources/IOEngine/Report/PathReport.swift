@@ -38,6 +38,8 @@ public struct PathReport: Sendable {
     public init(_ path: String) throws(IOError) {
         let status: FileStatus
         do throws(Errno) {
+            // The kernel would take it for the current directory.
+            if path.isEmpty { throw Errno.noSuchFileOrDirectory }
             status = try FileStatus(path: path)
         } catch {
             throw IOError(operation: .open, errno: error, advice: Self.advice(error, path))
@@ -74,7 +76,7 @@ public struct PathReport: Sendable {
     private static func advice(_ errno: Errno, _ path: String) -> String {
         switch errno {
         case .noSuchFileOrDirectory:
-            "there is nothing at \(path.isEmpty ? "an empty path" : path); give a file, a "
+            "there is nothing at \(path.isEmpty ? "''" : path); give a file, a "
                 + "directory or a block device that exists"
         case .notDirectory: "a part of \(path) is no directory; give a path that exists"
         case .permissionDenied: "a directory on the way to \(path) may not be searched by this user"
