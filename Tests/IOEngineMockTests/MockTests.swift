@@ -86,7 +86,7 @@ import Testing
     @Test func hooksTakeTheDriversPlace() throws {
         let device = MockDevice()
         let file = device.makeFile([1, 2, 3])
-        let order = Mutex<[UInt32]>([])
+        let order = LockedValue<[UInt32]>([])
         device.hooks.submit = { queue, minimum, _ in
             queue.take()
             // Last in, first out, and one completion that nobody is owed.
@@ -149,5 +149,60 @@ import Testing
         var other = device.makeDriver(depth: 2)
         _ = other.stage(request(2))
         #expect(device.violations.last == "slot 2 is not below the depth of 2")
+    }
+}
+
+/// An object in charge of a driver: answers requests backwards, two at a time.
+private final class Backwards: MockConductor {
+    var staged: [IORequest] = []
+    var finished: [IOCompletion] = []
+    var hastened = 0
+
+    var capabilities: IOCapabilities { IOCapabilities(name: "backwards", depth: 8) }
+
+    func stage(_ request: IORequest) -> IOStaging {
+        staged.append(request)
+        return .queued
+    }
+
+    func submit(minimum: Int, deadline: IOInstant?) -> IOWaitOutcome {
+        for request in staged.suffix(2).reversed() {
+            finished.append(IOCompletion(token: request.token, result: 0))
+        }
+        staged.removeLast(min(2, staged.count))
+        return .ready
+    }
+
+    func reap(into completions: inout OutputSpan<IOCompletion>) {
+        while !completions.isFull, !finished.isEmpty { completions.append(finished.removeFirst()) }
+    }
+
+    func hasten() { hastened += 1 }
+}
+
+@Suite struct ConductorTests {
+    @Test func anObjectIsInChargeOfItsDriver() throws {
+        let conductor = Backwards()
+        var driver = ConductedDriver(conductor)
+        for slot in 0..<5 as Range<UInt32> {
+            _ = driver.stage(
+                unsafe IORequest(
+                    token: IOToken(slot: slot, generation: 0), action: .noOperation))
+        }
+        var order: [UInt32] = []
+        for _ in 0..<3 {
+            #expect(driver.submit(minimum: 1, deadline: nil) == .ready)
+            order += driver.reapedInOrder().map(\.0.slot)
+        }
+        #expect(order == [4, 3, 2, 1, 0])
+        #expect(driver.cancel(IOToken(rawValue: 0)) == .tooLate)
+        driver.hasten()
+        #expect(conductor.hastened == 1 && driver.capabilities.name == "backwards")
+        do {
+            _ = try driver.inspect(999_999)
+            Issue.record("nobody has that open")
+        } catch {
+            #expect(error == .badFileDescriptor)
+        }
     }
 }

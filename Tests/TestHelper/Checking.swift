@@ -69,8 +69,29 @@ extension Scenario {
     }
 }
 
+/// Sets both limits: there is no way back.
 func setLimit(_ resource: Int32, _ value: UInt) {
-    var limit = rlimit(rlim_cur: value, rlim_max: value)
+    set(resource, rlimit(rlim_cur: value, rlim_max: value))
+}
+
+/// Sets what applies, and leaves how far it may be raised again.
+func setSoftLimit(_ resource: Int32, _ value: UInt) {
+    var limit = limit(resource)
+    limit.rlim_cur = value
+    set(resource, limit)
+}
+
+func softLimit(_ resource: Int32) -> UInt { limit(resource).rlim_cur }
+
+private func limit(_ resource: Int32) -> rlimit {
+    var limit = rlimit()
+    let answer = unsafe getrlimit(__rlimit_resource_t(UInt32(resource)), &limit)
+    check(answer == 0, "getrlimit: errno \(errno)")
+    return limit
+}
+
+private func set(_ resource: Int32, _ limit: rlimit) {
+    var limit = limit
     let answer = unsafe setrlimit(__rlimit_resource_t(UInt32(resource)), &limit)
     check(answer == 0, "setrlimit: errno \(errno)")
 }

@@ -67,6 +67,13 @@ public enum Command {
         }
     }
 
+    /// For `env`: the options of AddressSanitizer that hold here, and more. Without the sanitizer
+    /// nobody reads them.
+    public static func sanitizerOptions(_ more: String) -> String {
+        let here = unsafe Glibc.getenv("ASAN_OPTIONS").map { unsafe String(cString: $0) + ":" }
+        return "ASAN_OPTIONS=" + (here ?? "") + more
+    }
+
     /// Whether a program is to be had, looked for in the usual places.
     public static func exists(_ name: String) -> Bool {
         ["/usr/sbin/", "/sbin/", "/usr/bin/", "/bin/"].contains { folder in

@@ -20,13 +20,13 @@ public import SystemPackage
 /// is virtual, starts at 0 and moves only when a wait ends with its deadline, or by
 /// ``advanceClock(by:)``. May be used from any thread.
 public final class MockDevice: Sendable {
-    let state: Mutex<MockState>
+    let state: LockedValue<MockState>
 
     /// - Parameters:
     ///   - maximumVectors: Of one request; 0: no vectored requests.
     ///   - alignment: Bytes that direct files demand of offset, length and memory.
     public init(maximumVectors: Int = 1024, alignment: Int = 512) {
-        state = Mutex(MockState(maximumVectors: maximumVectors, alignment: alignment))
+        state = LockedValue(MockState(maximumVectors: maximumVectors, alignment: alignment))
     }
 
     /// A driver of this device. Several may be made; they share files, script and journal.

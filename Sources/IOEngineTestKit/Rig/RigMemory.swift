@@ -4,7 +4,8 @@ internal import IOEngineCore
 /// Memory for requests, with a guard before and behind it that nobody may touch.
 ///
 /// Ownership: freed with the last reference. A check that fails leaves early, with requests in flight
-/// on a driver that is wrong; so the memory is kept for ever if it is not given back by `release`.
+/// on a driver that is wrong; so the memory is handed to `KeptMemory` if it was not given back by
+/// `release`.
 @safe
 final class RigMemory {
     static let guardSize = 4096
@@ -25,7 +26,9 @@ final class RigMemory {
         put(bytes)
     }
 
-    deinit { if isReleased { unsafe all.deallocate() } }
+    deinit {
+        if isReleased { unsafe all.deallocate() } else { unsafe KeptMemory.keep(all) }
+    }
 
     private static let guardByte: UInt8 = 0xa7
 
@@ -68,6 +71,7 @@ final class RigVectors {
     private let vectors: UnsafeMutablePointer<IOVector>
     let memory: RigMemory
     let count: Int
+    private var isReleased = false
 
     /// - Parameter lengths: Of the vectors, which lie one behind the other in the memory, each with a
     ///   byte between it and the next that nobody may touch.
@@ -83,9 +87,13 @@ final class RigVectors {
         }
     }
 
-    // As the memory: kept for ever unless nothing is in flight.
+    deinit {
+        if isReleased { unsafe vectors.deallocate() } else { unsafe KeptMemory.keep(address) }
+    }
+
+    /// Nothing is in flight on them or on their memory any more.
     func release() {
-        unsafe vectors.deallocate()
+        isReleased = true
         memory.release()
     }
 
