@@ -223,7 +223,7 @@ import Testing
         let outcomes = Outcomes(500)
         for i in 0..<500 { try context.give(.noOperation(callback: outcomes.callback(i))) }
         #expect(try outcomes.numbers().count == 500)
-        #expect(context.snapshot().atWorkers == 1)
+        #expect(eventually { context.snapshot().atWorkers == 1 })
         block.release()
         context.shutdown()
     }

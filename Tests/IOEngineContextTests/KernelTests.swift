@@ -68,7 +68,8 @@ import Testing
         let syncs = Outcomes(1)
         var ticket: IOTicket?
         try Self.frozen(system) {
-            let soon = IOInstant.monotonic().advanced(by: .milliseconds(20))
+            // Long enough for it to get to the kernel on any machine.
+            let soon = IOInstant.monotonic().advanced(by: .seconds(2))
             ticket = try context.give(
                 Self.write(
                     file, freed,
@@ -89,6 +90,7 @@ import Testing
             // Another context ends in time all the same.
             let outcomes = Outcomes(1)
             try second.give(Self.write(file, freed, callback: outcomes.callback()))
+            try #require(eventually { second.snapshot().inFlight == 1 })
             let start = IOInstant.monotonic()
             let end = second.shutdown(deadline: start.advanced(by: .milliseconds(50)))
             #expect(end.isComplete && end.unsettled == 1)
@@ -129,7 +131,7 @@ import Testing
             try context.give(
                 .write(file, from: buffer, at: 0, callback: outcomes.callback()),
                 IOLimits(
-                    deadline: .monotonic().advanced(by: .milliseconds(20)),
+                    deadline: .monotonic().advanced(by: .seconds(2)),
                     abandonAfter: .milliseconds(5)))
             #expect(try outcomes.all()[0].outcome.error?.errno == .timedOut)
             waiting = [

@@ -18,7 +18,8 @@ func makeContext(
 func manyContexts(_ arguments: [String]) throws {
     let file = try IODescriptor.open(
         FilePath(arguments[0]), .readWrite, options: [.create, .truncate])
-    // A sanitizer may have a thread of its own.
+    // A sanitizer may have a thread of its own, from the first of ours on.
+    try makeContext().shutdown()
     let threads = count("/proc/self/task")
     // Whoever started this may have left some open.
     let descriptors = count("/proc/self/fd")

@@ -11,18 +11,6 @@ final class EngineThread: Sendable {
     private let identity = Atomic<UInt>(0)
     private let life = OwnedLife()
 
-    /// What a thread is to do, on its way into it.
-    private final class Body {
-        let run: @Sendable () -> Void
-        let name: String
-        let cpus: [Int]
-        init(_ name: String, _ cpus: [Int], _ run: @escaping @Sendable () -> Void) {
-            self.run = run
-            self.name = name
-            self.cpus = cpus
-        }
-    }
-
     /// Starts a thread.
     ///
     /// - Parameters:
@@ -32,29 +20,11 @@ final class EngineThread: Sendable {
     init(
         name: String, cpus: [Int] = [], _ body: @escaping @Sendable () -> Void
     ) throws(IOError) {
-        // A new thread inherits the mask: none of the program's signals ever lands on it. Those that a
-        // fault raises stay as they are.
-        var blocked = sigset_t()
-        var before = sigset_t()
-        unsafe sigfillset(&blocked)
-        for signal in [SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT] {
-            unsafe sigdelset(&blocked, signal)
+        let (thread, code) = ThreadStart.start(name) {
+            EngineThread.setUp(cpus)
+            body()
         }
-        unsafe pthread_sigmask(SIG_SETMASK, &blocked, &before)
-        var thread = pthread_t()
-        let box = unsafe Unmanaged.passRetained(Body(name, cpus, body)).toOpaque()
-        let code = unsafe pthread_create(
-            &thread, nil,
-            { box in
-                guard let box = unsafe box else { return nil }
-                let body = unsafe Unmanaged<Body>.fromOpaque(box).takeRetainedValue()
-                EngineThread.setUp(body.name, body.cpus)
-                body.run()
-                return nil
-            }, box)
-        unsafe pthread_sigmask(SIG_SETMASK, &before, nil)
         guard code == 0 else {
-            unsafe Unmanaged<Body>.fromOpaque(box).release()
             throw IOError(
                 operation: .setUp, errno: Errno(rawValue: code),
                 advice:
@@ -64,10 +34,8 @@ final class EngineThread: Sendable {
         identity.store(UInt(thread), ordering: .relaxed)
     }
 
-    private static func setUp(_ name: String, _ cpus: [Int]) {
+    private static func setUp(_ cpus: [Int]) {
         isCurrentOurs = true
-        unsafe CLinux.pthread_setname_np(
-            pthread_self(), String(decoding: name.utf8.prefix(15), as: UTF8.self))
         guard let largest = cpus.max(), largest >= 0 else { return }
         var mask = [UInt](repeating: 0, count: largest / UInt.bitWidth + 1)
         for cpu in cpus where cpu >= 0 { mask[cpu / UInt.bitWidth] |= 1 << (cpu % UInt.bitWidth) }
