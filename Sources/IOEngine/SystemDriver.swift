@@ -136,7 +136,7 @@ extension SystemDriver.Parts {
 private enum ChoiceLog {
     /// There are few decisions in a process's life; beyond this many they go unsaid.
     private static let most = 16
-    private static let said = Mutex<Set<String>>([])
+    private static let said = LockedValue<Set<String>>([])
 
     static func note(_ report: DriverReport, _ logger: Logger?) {
         guard let logger else { return }

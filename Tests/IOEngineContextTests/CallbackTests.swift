@@ -116,7 +116,7 @@ import Testing
         let outcomes = Outcomes(40)
         let isChecked = Latch(2)
         let canGo = Latch()
-        let tickets = Mutex<[IOTicket]>([])
+        let tickets = LockedValue<[IOTicket]>([])
         for at in [context, other] {
             try context.give(
                 .noOperation(

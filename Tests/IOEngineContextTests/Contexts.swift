@@ -44,7 +44,7 @@ extension IOContextConfiguration {
 
 /// The outcomes of a number of events, in the order in which they were called back.
 final class Outcomes: Sendable {
-    private let list = Mutex<[(Int, Outcome)]>([])
+    private let list = LockedValue<[(Int, Outcome)]>([])
     let latch: Latch
 
     init(_ count: Int) { latch = Latch(count) }

@@ -55,7 +55,7 @@ import Testing
             for _ in 0..<30 {
                 try context.give(.noOperation(callback: ClosureCallback { _ in called.add() }))
             }
-            let seen = Mutex<[Int]>([])
+            let seen = LockedValue<[Int]>([])
             let threads = try (0..<4).map { number in
                 try TestThread {
                     if (number + round) % 2 == 0 {

@@ -228,7 +228,7 @@ import Testing
         let first = try context.give(.noOperation(callback: outcomes.callback(0)))
         let second = try context.give(.noOperation(callback: outcomes.callback(1)))
         let third = try context.give(.noOperation(callback: outcomes.callback(2)))
-        let answers = Mutex<[IOCancellation]>([])
+        let answers = LockedValue<[IOCancellation]>([])
         let other = try TestThread {
             for ticket in [second, second] {
                 let answer = context.cancel(ticket)

@@ -11,7 +11,7 @@ import Testing
 
     /// Counts what ends, and lets a thread wait for the last.
     final class Ends: Sendable {
-        private let reasons = Mutex<[IOError.Reason?]>([])
+        private let reasons = LockedValue<[IOError.Reason?]>([])
         private let gate = IOWakeGate()
         private let wanted: Int
 

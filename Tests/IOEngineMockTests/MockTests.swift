@@ -1,6 +1,5 @@
 import IOEngineCore
 import IOEngineMock
-import Synchronization
 import SystemPackage
 import TestSupport
 import Testing

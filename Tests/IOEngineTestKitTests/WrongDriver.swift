@@ -274,7 +274,7 @@ struct WrongDriver: IODriver, ~Copyable {
 /// What wrong drivers of one check share.
 final class WrongState: Sendable {
     /// Requests of drivers that are gone.
-    let zombies = Mutex<[IORequest]>([])
+    let zombies = LockedValue<[IORequest]>([])
     let isGone = Atomic<Bool>(false)
     let isCursed = Atomic<Bool>(false)
 }

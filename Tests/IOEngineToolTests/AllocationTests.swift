@@ -43,6 +43,10 @@ import Testing
             if: tool != nil, "IOENGINE_RELEASE_TOOL does not name a tool built with -c release"),
         arguments: [
             ["--rw", "randread"], ["--rw", "write"], ["--rw", "randread", "--registered"],
+            ["--rw", "randread", "--driver", "aio"], ["--mode", "context"],
+            ["--mode", "context", "--submitters", "1"], ["--mode", "context", "--workers", "1"],
+            ["--mode", "context", "--submitters", "2", "--workers", "1"],
+            ["--mode", "context", "--driver", "aio"],
         ])
     func anIOAllocatesNothing(_ options: [String]) throws {
         let folder = FileManager.default.temporaryDirectory

@@ -1,3 +1,4 @@
+internal import IOEngineCore
 internal import Synchronization
 
 /// Counts, from any thread.
@@ -11,7 +12,7 @@ public final class Counter: Sendable {
 
 /// Takes a value out of a callback.
 public final class Slot<Value: ~Copyable & Sendable>: Sendable {
-    private let content = Mutex<Value?>(nil)
+    private let content = LockedValue<Value?>(nil)
 
     public init() {}
 

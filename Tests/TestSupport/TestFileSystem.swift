@@ -1,4 +1,5 @@
 internal import Glibc
+internal import IOEngineCore
 internal import Synchronization
 
 /// A file system of its own for the tests, made at first use, unmounted when the process ends.
@@ -103,7 +104,7 @@ public final class TestFileSystem: Sendable, CustomStringConvertible {
 
 /// One folder a process for everything that tests write; removed at exit.
 public enum TemporaryFolder {
-    private static let mounts = Mutex<[String]>([])
+    private static let mounts = LockedValue<[String]>([])
     private static let counter = Atomic<Int>(0)
 
     /// On the file system of /tmp.

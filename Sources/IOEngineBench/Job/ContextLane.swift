@@ -12,7 +12,7 @@ public struct ContextLane: ~Copyable {
     @usableFromInline let failed = Atomic<Int>(0)
     @usableFromInline let isStopping = Atomic<Bool>(false)
     /// The words of the first failure.
-    private let firstError = Mutex<String?>(nil)
+    private let firstError = LockedValue<String?>(nil)
 
     init(_ order: JobOrder, offsets: OffsetSequence) {
         self.order = order

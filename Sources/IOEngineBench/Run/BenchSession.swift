@@ -117,8 +117,8 @@ struct BenchSession {
 
 /// A value that threads hand over.
 private final class Slot<Value: Sendable>: Sendable {
-    private let value: Mutex<Value>
-    init(_ value: Value) { self.value = Mutex(value) }
+    private let value: LockedValue<Value>
+    init(_ value: Value) { self.value = LockedValue(value) }
     func get() -> Value { value.withLock { $0 } }
     func set(_ new: Value) { value.withLock { $0 = new } }
     func update(_ body: (inout Value) -> Void) { value.withLock { body(&$0) } }

@@ -4,8 +4,8 @@ internal import Synchronization
 /// Ends a copy from another thread. One object for one copy.
 public final class CopyInterruption: Sendable {
     private let isAsked = Atomic<Bool>(false)
-    private let waker = Mutex<IOWaker?>(nil)
-    private let entry = Mutex<TemporaryEntry?>(nil)
+    private let waker = LockedValue<IOWaker?>(nil)
+    private let entry = LockedValue<TemporaryEntry?>(nil)
 
     public init() {}
 

@@ -3,7 +3,7 @@ internal import Synchronization
 /// Memory that the kernel may write to for as long as the process lives, because a driver died with
 /// requests in flight. Kept for ever, on purpose, and reachable, so that leak checkers understand.
 enum AbandonedMemory {
-    private static let buffers = Mutex<[Keeper]>([])
+    private static let buffers = LockedValue<[Keeper]>([])
 
     /// How many buffers there are.
     static var count: Int { buffers.withLock { $0.count } }

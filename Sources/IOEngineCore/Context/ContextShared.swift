@@ -17,9 +17,9 @@ final class ContextShared<Callback: IOCallback & ~Copyable>: WorkerClient, @unch
     @usableFromInline let isSleeping = Atomic<Bool>(false)
     /// There is something beside the queue: mail, jobs, or events that workers submitted.
     @usableFromInline let hasMail = Atomic<Bool>(false)
-    @usableFromInline let mail = Mutex<Mail>(Mail())
+    @usableFromInline let mail = LockedValue<Mail>(Mail())
     /// Submitted by callbacks on workers when the queue was full.
-    @usableFromInline let returns = Mutex<UniqueArray<ParkedEvent<Callback>>>(.init())
+    @usableFromInline let returns = LockedValue<UniqueArray<ParkedEvent<Callback>>>(.init())
     @usableFromInline let parkedSequence = Atomic<UInt64>(0)
 
     /// Finished events for the workers.

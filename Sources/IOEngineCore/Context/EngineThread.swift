@@ -7,7 +7,7 @@ internal import SystemPackage
 /// calls which would wait for the engine can tell that they run on it.
 @safe @usableFromInline
 final class EngineThread: Sendable {
-    private let handle: Mutex<pthread_t?>
+    private let handle: LockedValue<pthread_t?>
     private let identity = Atomic<UInt>(0)
     private let life = OwnedLife()
 
@@ -60,7 +60,7 @@ final class EngineThread: Sendable {
                 advice:
                     "no thread is to be had; raise RLIMIT_NPROC (ulimit -u) or use fewer threads")
         }
-        handle = Mutex(thread)
+        handle = LockedValue(thread)
         identity.store(UInt(thread), ordering: .relaxed)
     }
 

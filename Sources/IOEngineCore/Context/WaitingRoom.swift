@@ -77,7 +77,7 @@ final class WaitingRoom: @unchecked Sendable {
 /// An answer that one thread waits for and another gives, once.
 @usableFromInline
 final class Reply<Value: Sendable>: Sendable {
-    private let value = Mutex<Value?>(nil)
+    private let value = LockedValue<Value?>(nil)
     private let room = WaitingRoom()
 
     @usableFromInline init() {}

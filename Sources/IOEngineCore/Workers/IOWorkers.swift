@@ -72,7 +72,7 @@ protocol WorkerClient: AnyObject, Sendable {
 final class WorkerPool: @unchecked Sendable {
     // Unchecked: the semaphore is made for several threads; everything else is guarded or atomic.
     private let permits: UnsafeMutablePointer<sem_t>
-    private let clients = Mutex<[any WorkerClient]>([])
+    private let clients = LockedValue<[any WorkerClient]>([])
     /// Changes with each client that comes or goes.
     private let version = Atomic<Int>(0)
     private let isStopped = Atomic<Bool>(false)

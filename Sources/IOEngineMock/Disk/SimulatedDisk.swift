@@ -25,13 +25,13 @@ internal import Synchronization
 public final class SimulatedDisk: Sendable {
     public let configuration: Configuration
     /// Everything that moves. Never held while somebody waits.
-    let state: Mutex<DiskState>
+    let state: LockedValue<DiskState>
 
     /// An empty disk.
     public init(_ configuration: Configuration) {
         configuration.check()
         self.configuration = configuration
-        state = Mutex(
+        state = LockedValue(
             DiskState(DiskMedium(configuration), clock: 0, seed: configuration.seed))
     }
 
@@ -41,7 +41,7 @@ public final class SimulatedDisk: Sendable {
     /// What a crash left.
     init(_ medium: sending DiskMedium, clock: Int64, seed: UInt64) {
         configuration = medium.configuration
-        state = Mutex(DiskState(medium, clock: clock, seed: seed))
+        state = LockedValue(DiskState(medium, clock: clock, seed: seed))
     }
 
     /// A driver of this disk. Several may be made; they share files and clock.

@@ -11,13 +11,13 @@ public final class FaultInjector: Sendable {
         var wakers: [(driver: ObjectIdentifier, waker: IOWaker)] = []
     }
 
-    private let state: Mutex<State>
+    private let state: LockedValue<State>
 
     /// - Parameter seed: What all chance comes from.
     public init(seed: UInt64, _ faults: [IOFault] = []) {
         var initial = State(random: SimulationRandom(seed: seed))
         for fault in faults { initial.plan.add(fault) }
-        state = Mutex(initial)
+        state = LockedValue(initial)
     }
 
     /// Adds a fault. Of several that fit a request, the first added decides.

@@ -1,6 +1,5 @@
 internal import Glibc
 public import IOEngineCore
-internal import Synchronization
 public import SystemPackage
 
 /// Files in memory, a script and a journal: what a ``MockDriver`` works on and a test looks at.
@@ -21,13 +20,13 @@ public import SystemPackage
 /// is virtual, starts at 0 and moves only when a wait ends with its deadline, or by
 /// ``advanceClock(by:)``. A ``MockConductor`` takes charge where a script does not suffice. May be used from any thread.
 public final class MockDevice: Sendable {
-    let state: Mutex<MockState>
+    let state: LockedValue<MockState>
 
     /// - Parameters:
     ///   - maximumVectors: Of one request; 0: no vectored requests.
     ///   - alignment: Bytes that direct files demand of offset, length and memory.
     public init(maximumVectors: Int = 1024, alignment: Int = 512) {
-        state = Mutex(MockState(maximumVectors: maximumVectors, alignment: alignment))
+        state = LockedValue(MockState(maximumVectors: maximumVectors, alignment: alignment))
     }
 
     /// A driver of this device. Several may be made; they share files, script and journal.

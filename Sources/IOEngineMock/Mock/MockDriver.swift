@@ -1,5 +1,4 @@
 public import IOEngineCore
-internal import Synchronization
 public import SystemPackage
 
 /// A driver that does what the script of its ``MockDevice`` says, or its ``MockConductor``. Made with

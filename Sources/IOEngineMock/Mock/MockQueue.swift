@@ -1,5 +1,4 @@
 public import IOEngineCore
-internal import Synchronization
 internal import SystemPackage
 
 /// The requests that a ``MockDriver`` has, and what it does with them by itself.

@@ -9,7 +9,7 @@ public final class TraceRecorder: Sendable {
         var dropped = 0
     }
 
-    private let state = Mutex(State())
+    private let state = LockedValue(State())
     /// Calls kept; later ones are counted and dropped.
     public let limit: Int
     /// Whether the bytes that reads got are kept, which a replay needs to give them back.

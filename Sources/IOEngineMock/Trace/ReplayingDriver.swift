@@ -11,7 +11,7 @@ public final class TraceReplay: Sendable {
     }
 
     public let trace: IOTrace
-    private let state = Mutex(State())
+    private let state = LockedValue(State())
 
     public init(_ trace: IOTrace) { self.trace = trace }
 

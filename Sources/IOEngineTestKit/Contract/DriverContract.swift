@@ -76,7 +76,7 @@ public enum DriverContract {
     }
 
     private final class Ending: Sendable {
-        private let end = Mutex<ContractEnd?>(nil)
+        private let end = LockedValue<ContractEnd?>(nil)
         func put(_ new: ContractEnd) { end.withLock { $0 = new } }
         var taken: ContractEnd? { end.withLock { $0 } }
     }

@@ -1,3 +1,4 @@
+internal import IOEngineCore
 internal import Synchronization
 
 /// Memory that a driver which broke the contract may still read or write, for as long as the process
@@ -8,7 +9,7 @@ internal import Synchronization
 /// Bound: a check that fails, or that finds nothing to check, leaves at most the memory of its own requests, less than a megabyte, and
 /// a report runs each rule once; a driver that keeps to the contract leaves nothing.
 enum KeptMemory {
-    private static let addresses = Mutex<[UInt]>([])
+    private static let addresses = LockedValue<[UInt]>([])
 
     /// - Parameter memory: Allocated; from now on nobody else's.
     static func keep(_ memory: UnsafeMutableRawPointer) {

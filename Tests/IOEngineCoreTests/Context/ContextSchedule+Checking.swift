@@ -34,7 +34,8 @@ extension ContextSchedule {
         if records[id].chain.previous != nil, !records[id].mayFollow {
             problem("event \(id): begins before its predecessor has succeeded")
         }
-        guard claims.isEmpty, !records[id].beganBehindClaims, sweeps.isEmpty,
+        // A loop whose driver is gone gives up what it has; what comes later is only seen off.
+        guard claims.isEmpty, !records[id].beganBehindClaims, sweeps.isEmpty, !isDriverGone,
             shutdownDeadline > script.clock, !mayBeHeld(id)
         else { return }
         for other in records.indices

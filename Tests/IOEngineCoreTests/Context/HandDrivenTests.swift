@@ -13,7 +13,7 @@ import Testing
 
     /// What came back, in order.
     final class Log: Sendable {
-        private let ends = Mutex<[End]>([])
+        private let ends = LockedValue<[End]>([])
         var all: [End] { ends.withLock { $0 } }
         var names: [Int] { all.map(\.name) }
 

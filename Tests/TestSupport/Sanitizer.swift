@@ -1,0 +1,7 @@
+internal import Glibc
+
+/// What watches the process that runs.
+public enum Sanitizer {
+    /// ThreadSanitizer, which makes everything some ten times slower.
+    public static let isThread: Bool = unsafe dlsym(nil, "__tsan_init") != nil
+}
