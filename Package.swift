@@ -179,7 +179,7 @@ let package = Package(
         .testTarget(
             name: "IOEngineCoreTests",
             dependencies: [
-                "IOEngineCore", "TestSupport",
+                "IOEngineCore", "IOEngineMock", "TestSupport",
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "BasicContainers", package: "swift-collections"),
                 .product(name: "DequeModule", package: "swift-collections"),
