@@ -63,7 +63,7 @@ let package = Package(
         .target(
             name: "IOEngineAIO",
             dependencies: [
-                "IOEngineCore", "CLibAIO",
+                "IOEngineCore", "CLibAIO", "CLinux",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),
@@ -105,7 +105,7 @@ let package = Package(
             name: "IOEngine",
             dependencies: [
                 "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads",
-                "IOEngineMerge",
+                "IOEngineMerge", "CLinux",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
@@ -189,7 +189,7 @@ let package = Package(
         .testTarget(
             name: "IOEngineCoreTests",
             dependencies: [
-                "IOEngineCore", "TestSupport",
+                "IOEngineCore", "IOEngineMock", "TestSupport",
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "BasicContainers", package: "swift-collections"),
                 .product(name: "DequeModule", package: "swift-collections"),
@@ -262,6 +262,7 @@ let package = Package(
             name: "IOEngineTests",
             dependencies: [
                 "IOEngine", "IOEngineCore", "TestSupport", "TestHelper",
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),
@@ -295,7 +296,7 @@ let package = Package(
             name: "IOEngineToolTests",
             dependencies: [
                 "IOEngineBench", "IOEngineCopy", "IOEngineCore", "IOEngineURing", "ToyDriver",
-                "TestSupport", "ioengine", "QuickStart", "LoopQuickStart",
+                "TestSupport", "TestHelper", "CLinux", "ioengine", "QuickStart", "LoopQuickStart",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),

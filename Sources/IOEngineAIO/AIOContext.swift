@@ -1,4 +1,5 @@
 internal import CLibAIO
+internal import CLinux
 internal import Glibc
 internal import Synchronization
 
@@ -49,7 +50,10 @@ struct AIOContext: ~Copyable {
         _ entries: UnsafeMutablePointer<UnsafeMutablePointer<iocb>?>, count: Int
     ) -> Int32 {
         systemCalls &+= 1
-        return unsafe io_submit(handle, count, entries)
+        // Past libaio, whose function only wraps the one of the C library: 1 to 2 % at depth 1.
+        let answer = unsafe linux_call(
+            Int(SYS_io_submit), Int(bitPattern: handle), count, Int(bitPattern: entries))
+        return answer >= 0 ? Int32(truncatingIfNeeded: answer) : -errno
     }
 
     /// Waits for `minimum` events and moves up to `most` out.

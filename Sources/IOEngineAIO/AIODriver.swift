@@ -78,7 +78,10 @@ public struct AIODriver: IODriver, ~Copyable {
         context = try ladder.climb()
         self.depth = depth
         self.wakeUp = wakeUp
-        unsafe blocks = .allocate(capacity: depth + 1)
+        // An entry fills a cache line: let it be one, not parts of two, for the kernel copies each.
+        unsafe blocks = UnsafeMutableRawPointer.allocate(
+            byteCount: (depth + 1) * MemoryLayout<iocb>.stride, alignment: 64
+        ).bindMemory(to: iocb.self, capacity: depth + 1)
         unsafe blocks.initialize(repeating: iocb(), count: depth + 1)
         for slot in 0..<depth { unsafe Self.set(Self.noToken, in: blocks + slot) }
         unsafe batch = .allocate(capacity: depth + 1)
@@ -120,7 +123,7 @@ public struct AIODriver: IODriver, ~Copyable {
                 &context, inKernel: inKernel, scratch, room: depth + 1)
             unsafe ContextGrave.shared.bury(context.handle, isIdle: left == 0 && hasEnded)
         }
-        unsafe blocks.deallocate()
+        unsafe UnsafeMutableRawPointer(blocks).deallocate()
         unsafe batch.deallocate()
         unsafe scratch.deallocate()
         unsafe trials.deallocate()
@@ -146,6 +149,8 @@ public struct AIODriver: IODriver, ~Copyable {
     }
 
     public var waker: IOWaker { wakeUp.waker }
+
+    public func coarseNow() -> IOInstant { .coarseMonotonic() }
 
     /// Helper threads alive at this moment. For reports; takes a lock.
     public var helperThreadCount: Int { pool.helperCount }

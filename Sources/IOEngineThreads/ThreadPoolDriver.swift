@@ -76,6 +76,8 @@ public struct ThreadPoolDriver: IODriver, ~Copyable {
 
     public var waker: IOWaker { IOWaker { [pool] in pool.wake() } }
 
+    public func coarseNow() -> IOInstant { .coarseMonotonic() }
+
     /// Threads of the pool that are alive at this moment. For reports; takes a lock.
     public var threadCount: Int { pool.helperCount }
 }

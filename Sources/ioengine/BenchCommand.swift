@@ -17,17 +17,26 @@ struct BenchCommand: ParsableCommand {
             afterwards; a path that does not exist yet is made, --size large, and kept. A path \
             that exists is never written to without --overwrite. Sizes are in bytes and take the \
             units k, m, g and t, which are powers of 1024: 4k, 1GiB.
+
+            --driver all measures one driver after the other, each on a file in the same state where \
+            that can be had, and prints one row for each; as JSON it is an array of the objects that \
+            a single driver gives, best driver first, and for one that is refused here an object of \
+            the fields driver and refused. It is what happens without any arguments.
             """)
 
-    enum Driver: String, CaseIterable, ExpressibleByArgument { case auto, uring, aio, threads }
+    enum Driver: String, CaseIterable, ExpressibleByArgument { case auto, uring, aio, threads, all }
     enum State: String, CaseIterable, ExpressibleByArgument { case unwritten, written }
     enum Format: String, CaseIterable, ExpressibleByArgument { case table, json }
 
     @Argument(help: "A file or block device.", completion: .file())
     var path: String?
 
-    @Option(help: "The driver that is measured. auto: the best that works, or IOENGINE_DRIVER's.")
-    var driver: Driver = .uring
+    @Option(
+        help: """
+            The driver that is measured. auto: the best that works, or IOENGINE_DRIVER's; all: each \
+            in turn. (default: uring; without any arguments: all)
+            """)
+    var driver: Driver?
 
     @Option(
         help: "How the engine is used: a loop on the job's own thread, or a context with its own.")
@@ -95,22 +104,29 @@ struct BenchCommand: ParsableCommand {
     var outputFormat: Format = .table
 
     func run() throws {
-        let line = LiveLine()
-        let report = try measure(line.map { line in { line.show($0) } })
-        line?.clear()
+        // The command's name is all there is.
+        let isBare = CommandLine.arguments.count == 2
+        let comparison: BenchComparison
+        let driver = driver ?? (isBare ? .all : .uring)
+        if driver != .all {
+            comparison = BenchComparison(only: try measure(driver, plan))
+        } else {
+            comparison = try BenchComparison.run(plan, measure)
+        }
         switch outputFormat {
         case .json:
-            print(try ReportJSON.text(report))
-            for note in report.notes { Terminal.complain("Note: \(note)") }
+            print(try comparison.json())
+            for note in comparison.notes { Terminal.complain("Note: \(note)") }
         case .table:
-            print(ReportTable.text(report))
+            print(comparison.table)
         }
-        if report.errors > 0 {
+        for report in comparison.reports where report.errors > 0 {
             Terminal.complain(
                 "Error: \(report.errors) of the IOs went wrong; the first: "
                     + (report.firstError ?? "unknown"))
-            throw ExitCode.failure
         }
+        if comparison.reports.allSatisfy({ $0.errors == 0 }), !comparison.reports.isEmpty { return }
+        throw ExitCode.failure
     }
 
     func validate() throws {
@@ -126,30 +142,58 @@ struct BenchCommand: ParsableCommand {
         }
     }
 
-    private func measure(_ onTick: ((BenchProgress) -> Void)?) throws -> BenchReport {
-        switch driver {
-        case .auto:
-            try measure(onTick) { depth throws(IOError) in
+    /// One specialised runner a driver.
+    private func measure(_ driver: Driver, _ plan: BenchPlan) throws -> BenchReport {
+        let line = LiveLine()
+        defer { line?.clear() }
+        let onTick = line.map { line in { (progress: BenchProgress) in line.show(progress) } }
+        if let merge {
+            let policy = MergePolicy(maximumBytes: merge, wait: .microseconds(mergeWait))
+            return try measureMerged(driver, plan, policy, onTick)
+        }
+        return switch driver {
+        case .uring:
+            try BenchRunner.run(plan, onTick: onTick) { depth throws(IOError) in
+                try URingDriver(depth: depth)
+            }
+        case .aio:
+            try BenchRunner.run(plan, onTick: onTick) { depth throws(IOError) in
+                try AIODriver(depth: depth)
+            }
+        case .threads:
+            try BenchRunner.run(plan, onTick: onTick) { depth throws(IOError) in
+                try ThreadPoolDriver(depth: depth)
+            }
+        case .auto, .all:
+            try BenchRunner.run(plan, onTick: onTick) { depth throws(IOError) in
                 try SystemDriver(depth: depth, configuration: .init(logger: nil))
             }
-        case .uring:
-            try measure(onTick) { depth throws(IOError) in try URingDriver(depth: depth) }
-        case .aio:
-            try measure(onTick) { depth throws(IOError) in try AIODriver(depth: depth) }
-        case .threads:
-            try measure(onTick) { depth throws(IOError) in try ThreadPoolDriver(depth: depth) }
         }
     }
 
-    /// One specialised runner a driver, with and without merging.
-    private func measure<D: IODriver & ~Copyable>(
-        _ onTick: ((BenchProgress) -> Void)?,
-        _ make: @escaping @Sendable (Int) throws(IOError) -> D
+    private func measureMerged(
+        _ driver: Driver, _ plan: BenchPlan, _ policy: MergePolicy,
+        _ onTick: ((BenchProgress) -> Void)?
     ) throws -> BenchReport {
-        guard let merge else { return try BenchRunner.run(plan, onTick: onTick, driver: make) }
-        let policy = MergePolicy(maximumBytes: merge, wait: .microseconds(mergeWait))
-        return try BenchRunner.run(plan, onTick: onTick) { depth throws(IOError) in
-            MergingDriver(try make(depth), policy: policy)
+        switch driver {
+        case .uring:
+            try BenchRunner.run(plan, onTick: onTick) { depth throws(IOError) in
+                MergingDriver(try URingDriver(depth: depth), policy: policy)
+            }
+        case .aio:
+            try BenchRunner.run(plan, onTick: onTick) { depth throws(IOError) in
+                MergingDriver(try AIODriver(depth: depth), policy: policy)
+            }
+        case .threads:
+            try BenchRunner.run(plan, onTick: onTick) { depth throws(IOError) in
+                MergingDriver(try ThreadPoolDriver(depth: depth), policy: policy)
+            }
+        case .auto, .all:
+            try BenchRunner.run(plan, onTick: onTick) { depth throws(IOError) in
+                MergingDriver(
+                    try SystemDriver(depth: depth, configuration: .init(logger: nil)),
+                    policy: policy)
+            }
         }
     }
 

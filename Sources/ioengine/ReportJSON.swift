@@ -1,11 +1,10 @@
 internal import FoundationEssentials
-internal import IOEngineBench
 
-/// A report for scripts: one object, its keys in alphabetical order, so that two reports compare.
+/// A report for scripts: its keys in alphabetical order, so that two reports compare.
 enum ReportJSON {
-    static func text(_ report: BenchReport) throws -> String {
+    static func text(_ report: some Encodable) throws -> String {
         let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         return String(decoding: try encoder.encode(report), as: UTF8.self)
     }
 }

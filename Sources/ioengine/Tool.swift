@@ -6,8 +6,8 @@ internal import Glibc
 struct Tool: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ioengine",
-        abstract: "Asynchronous file and block IO: measures the engine, copies files with it.",
-        subcommands: [BenchCommand.self, CopyCommand.self])
+        abstract: "Asynchronous file and block IO: measures, copies, and says what works here.",
+        subcommands: [BenchCommand.self, CopyCommand.self, DoctorCommand.self])
 
     static func main() {
         // Closed standard descriptors would be given to files of ours, and complaints written there.

@@ -1,5 +1,6 @@
 import Glibc
 import IOEngineCore
+import IOEngineMock
 import SystemPackage
 import Testing
 
@@ -11,8 +12,8 @@ import Testing
 
     func isOpen(_ number: Int32) -> Bool { (try? IODescriptorFacts(of: number)) != nil }
 
-    func makeLoop(_ script: Script) throws -> IOLoop<NoCallback, ScriptedDriver> {
-        try IOLoop(depth: script.depth, driver: ScriptedDriver(script))
+    func makeLoop(_ script: Script) throws -> IOLoop<NoCallback, MockDriver> {
+        try IOLoop(depth: script.depth, driver: script.makeDriver())
     }
 
     func script() -> Script { Script(seed: 1, depth: 4, fileSize: 4096, regionSize: 4096) }

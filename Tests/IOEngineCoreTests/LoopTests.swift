@@ -1,6 +1,7 @@
 import BasicContainers
 import Foundation
 import IOEngineCore
+import IOEngineMock
 import SystemPackage
 import Testing
 
@@ -11,9 +12,8 @@ import Testing
         Script(seed: 1, depth: depth, fileSize: 65_536, regionSize: 4096)
     }
 
-    func makeLoop(_ script: Script, depth: Int? = nil) throws -> IOLoop<NoCallback, ScriptedDriver>
-    {
-        try IOLoop(depth: depth ?? script.depth, driver: ScriptedDriver(script))
+    func makeLoop(_ script: Script, depth: Int? = nil) throws -> IOLoop<NoCallback, MockDriver> {
+        try IOLoop(depth: depth ?? script.depth, driver: script.makeDriver())
     }
 
     @Test(arguments: [0, -1, 5, 65_537, Int.max])
@@ -107,7 +107,7 @@ import Testing
             try reason(.read(file, into: UniqueArray<IOBuffer>(), at: 0)) == (
                 .zeroLength, .invalidArgument
             ))
-        #expect(script.staged.isEmpty && script.submits == 0)
+        #expect(script.queue.staged.isEmpty && script.device.counts.submits == 0)
         #expect(loop.statistics.failed == 14)
     }
 
@@ -148,7 +148,7 @@ import Testing
             .read(file, into: unsafe IOBuffer(adopting: memory, count: 0) { _ in }, at: 7))
         while loop.inFlight > 0 {
             _ = loop.wait()
-            #expect(script.inFlight.count + script.staged.count <= 1)
+            #expect(script.queue.inFlight.count + script.queue.staged.count <= 1)
             if let event = loop.next() {
                 #expect(event.transferred == length && event.isDone && event.buffer.count == length)
             }
@@ -172,7 +172,7 @@ import Testing
                 #expect(event.transferred == 60)
                 var taken = event.takeBuffers()
                 #expect(taken.count == 3 && taken[1].count == 20)
-                #expect(taken[2][0] == script.file[130])
+                #expect(taken[2][0] == script.byte(at: 130))
                 taken.removeAll()
             }
         }
@@ -206,8 +206,8 @@ import Testing
 
     @Test func drainingHastensAndClosesTheIntakeForItsTime() throws {
         let script = script()
-        var loop = try IOLoop<ClosureCallback, ScriptedDriver>(
-            depth: 4, driver: ScriptedDriver(script))
+        var loop = try IOLoop<ClosureCallback, MockDriver>(
+            depth: 4, driver: script.makeDriver())
         nonisolated(unsafe) var closed = 0
         for _ in 0..<3 {
             _ = loop.submit(
@@ -217,13 +217,13 @@ import Testing
                     }))
         }
         loop.drain()
-        #expect(unsafe closed == 3 && loop.inFlight == 0 && script.hastened == 1)
+        #expect(unsafe closed == 3 && loop.inFlight == 0 && script.device.counts.hastens == 1)
         #expect(loop.submit(.noOperation()).isAccepted == true)
     }
 
     @Test func callbacksThatAreRefusedForEverDoNotKeepRunFromReturning() throws {
-        var loop = try IOLoop<ClosureCallback, ScriptedDriver>(
-            depth: 2, driver: ScriptedDriver(script()))
+        var loop = try IOLoop<ClosureCallback, MockDriver>(
+            depth: 2, driver: script().makeDriver())
         @Sendable func again(
             _ event: consuming IOEvent<ClosureCallback>,
             _ submitter: borrowing IOSubmitter<ClosureCallback>
@@ -242,8 +242,8 @@ import Testing
         script.late = 100
         nonisolated(unsafe) var calls = 0
         do {
-            var loop = try IOLoop<ClosureCallback, ScriptedDriver>(
-                depth: 4, driver: ScriptedDriver(script))
+            var loop = try IOLoop<ClosureCallback, MockDriver>(
+                depth: 4, driver: script.makeDriver())
             for offset in 0..<3 {
                 _ = loop.submit(
                     .read(
@@ -322,9 +322,9 @@ import Testing
 
     @Test func anotherThreadMayNotDriveTheLoop() async {
         await #expect(processExitsWith: .failure) {
-            nonisolated(unsafe) var loop = try IOLoop<NoCallback, ScriptedDriver>(
+            nonisolated(unsafe) var loop = try IOLoop<NoCallback, MockDriver>(
                 depth: 1,
-                driver: ScriptedDriver(Script(seed: 1, depth: 1, fileSize: 1, regionSize: 1)))
+                driver: Script(seed: 1, depth: 1, fileSize: 1, regionSize: 1).makeDriver())
             await onAnotherThread { _ = unsafe loop.wait(minimum: 0) }
         }
     }

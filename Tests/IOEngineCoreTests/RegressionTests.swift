@@ -1,5 +1,6 @@
 import BasicContainers
 import IOEngineCore
+import IOEngineMock
 import SystemPackage
 import Testing
 
@@ -11,8 +12,8 @@ import Testing
         Script(seed: 1, depth: depth, fileSize: 65_536, regionSize: 4096)
     }
 
-    func makeLoop(_ script: Script) throws -> IOLoop<NoCallback, ScriptedDriver> {
-        try IOLoop(depth: script.depth, driver: ScriptedDriver(script))
+    func makeLoop(_ script: Script) throws -> IOLoop<NoCallback, MockDriver> {
+        try IOLoop(depth: script.depth, driver: script.makeDriver())
     }
 
     @Test func aRefusedReadChangesNothingOfItsBuffer() throws {
@@ -77,8 +78,8 @@ import Testing
         script.decide = { _, _ in .short(512) }
         nonisolated(unsafe) var calls = 0
         do {
-            var loop = try IOLoop<ClosureCallback, ScriptedDriver>(
-                depth: 4, driver: ScriptedDriver(script))
+            var loop = try IOLoop<ClosureCallback, MockDriver>(
+                depth: 4, driver: script.makeDriver())
             _ = loop.submit(
                 .read(
                     file, into: IOBuffer(capacity: 8192), at: 0,
@@ -100,8 +101,8 @@ import Testing
         script.failsEverySecondSubmit = true
         nonisolated(unsafe) var moved = -1
         do {
-            var loop = try IOLoop<ClosureCallback, ScriptedDriver>(
-                depth: 4, driver: ScriptedDriver(script))
+            var loop = try IOLoop<ClosureCallback, MockDriver>(
+                depth: 4, driver: script.makeDriver())
             _ = loop.submit(
                 .read(
                     file, into: IOBuffer(capacity: 8192), at: 0,

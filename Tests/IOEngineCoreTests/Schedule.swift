@@ -1,5 +1,6 @@
 import BasicContainers
 import IOEngineCore
+import IOEngineMock
 import Synchronization
 import SystemPackage
 
@@ -275,12 +276,14 @@ final class Schedule {
     private func checkBytes<C: IOCallback>(_ index: Int, _ event: inout IOEvent<C>) {
         let record = records[index]
         let moved = event.transferred
-        var position = record.offset
+        let place = record.offset..<record.offset + moved
+        let wanted = script.device.contents(of: script.file, place)
+        var done = 0
         func compare(_ buffer: borrowing IOBuffer, _ count: Int) {
-            for i in 0..<count where buffer[i] != script.file[position + i] {
-                return problem("event \(index): wrong byte at \(position + i)")
+            for i in 0..<count where buffer[i] != wanted[done + i] {
+                return problem("event \(index): wrong byte at \(record.offset + done + i)")
             }
-            position += count
+            done += count
         }
         if record.action.isVectored {
             var left = moved

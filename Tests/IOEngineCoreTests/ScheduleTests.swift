@@ -1,5 +1,6 @@
 import Foundation
 import IOEngineCore
+import IOEngineMock
 import Synchronization
 import SystemPackage
 import Testing
@@ -47,20 +48,20 @@ import Testing
         }
     }
 
-    func makeLoop<C: IOCallback>(_ schedule: Schedule) -> IOLoop<C, ScriptedDriver> {
+    func makeLoop<C: IOCallback>(_ schedule: Schedule) -> IOLoop<C, MockDriver> {
         // The counter of requests wraps at 2^32 within the schedule.
         let first: UInt32 = schedule.wrapsGeneration ? .max - UInt32(schedule.chance.below(6)) : 0
         if schedule.wrapsGeneration { schedule.note("wrapped") }
         do {
-            return try IOLoop<C, ScriptedDriver>(
-                depth: schedule.script.depth, driver: ScriptedDriver(schedule.script),
+            return try IOLoop<C, MockDriver>(
+                depth: schedule.script.depth, driver: schedule.script.makeDriver(),
                 recordsLatencies: schedule.chance.happens(10), firstGeneration: first)
         } catch {
             fatalError("\(error)")
         }
     }
 
-    func note<C: IOCallback>(_ schedule: Schedule, _ loop: borrowing IOLoop<C, ScriptedDriver>) {
+    func note<C: IOCallback>(_ schedule: Schedule, _ loop: borrowing IOLoop<C, MockDriver>) {
         let statistics = loop.statistics
         if statistics.staleCompletions > 0 { schedule.note("stale") }
         if statistics.largestInFlight > schedule.script.depth {
@@ -82,8 +83,8 @@ import Testing
     }
 
     func runPulling(_ schedule: Schedule) {
-        let count = schedule.script.file.count / Schedule.region
-        var loop: IOLoop<Index, ScriptedDriver> = makeLoop(schedule)
+        let count = schedule.script.fileSize / Schedule.region
+        var loop: IOLoop<Index, MockDriver> = makeLoop(schedule)
         var next = 0
         while next < count || loop.inFlight > 0 {
             if next < count, schedule.chance.happens(60) {
@@ -111,7 +112,7 @@ import Testing
 
     /// Until it is accepted: a full queue must give way when events finish.
     func submit(
-        _ event: consuming IOEvent<Index>, _ loop: inout IOLoop<Index, ScriptedDriver>,
+        _ event: consuming IOEvent<Index>, _ loop: inout IOLoop<Index, MockDriver>,
         _ schedule: Schedule
     ) {
         var event = event
@@ -160,8 +161,8 @@ import Testing
     }
 
     func runCalling(_ schedule: Schedule) {
-        let count = schedule.script.file.count / Schedule.region
-        var loop: IOLoop<Call, ScriptedDriver> = makeLoop(schedule)
+        let count = schedule.script.fileSize / Schedule.region
+        var loop: IOLoop<Call, MockDriver> = makeLoop(schedule)
         for index in 0..<count {
             var event = schedule.makeEvent(
                 index, callback: Call(schedule: schedule, index: index))

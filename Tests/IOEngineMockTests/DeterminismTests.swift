@@ -43,4 +43,19 @@ import Testing
         #expect(milliseconds < 5000)
         print("a million simulated IOs: \(milliseconds) ms of CPU time")
     }
+
+    /// As above; a day of a disk that takes 100 ms for everything, in under 5 seconds of CPU time.
+    @Test(
+        .enabled(
+            if: ProcessInfo.processInfo.environment["IOENGINE_RELEASE_SIMULATION"] != nil,
+            "IOENGINE_RELEASE_SIMULATION, the path of a release build, is not set"))
+    func aDayOfASlowDiskTakesLessThanFiveSeconds() throws {
+        let path = try #require(
+            ProcessInfo.processInfo.environment["IOENGINE_RELEASE_SIMULATION"])
+        let day = Command.run([path, "day"])
+        let milliseconds = try #require(
+            Int(day.output.trimmingCharacters(in: .whitespacesAndNewlines)))
+        #expect(milliseconds < 5000)
+        print("a day of a slow disk: \(milliseconds) ms of CPU time")
+    }
 }

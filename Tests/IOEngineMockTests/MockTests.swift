@@ -1,6 +1,5 @@
 import IOEngineCore
 import IOEngineMock
-import Synchronization
 import SystemPackage
 import TestSupport
 import Testing
@@ -83,43 +82,6 @@ import Testing
         _ = loop.wait(minimum: 1, deadline: IOInstant(nanoseconds: 80))
     }
 
-    @Test func hooksTakeTheDriversPlace() throws {
-        let device = MockDevice()
-        let file = device.makeFile([1, 2, 3])
-        let order = LockedValue<[UInt32]>([])
-        device.hooks.submit = { queue, minimum, _ in
-            queue.take()
-            // Last in, first out, and one completion that nobody is owed.
-            while !queue.inFlight.isEmpty {
-                let last = queue.inFlight.count - 1
-                order.withLock { $0.append(queue.inFlight[last].token.slot) }
-                queue.finish(at: last)
-            }
-            queue.deliver(IOCompletion(token: IOToken(slot: 3, generation: 9), result: 0), at: 0)
-            return .ready
-        }
-        device.hooks.inspect = { number throws(Errno) in
-            if number == 99 { throw .badFileDescriptor }
-            return IODescriptorFacts(size: 3)
-        }
-        var loop = try makeLoop(device)
-        for _ in 0..<3 { _ = loop.submit(.read(file, into: IOBuffer(capacity: 3), at: 0)) }
-        _ = loop.wait(minimum: 3)
-        var count = 0
-        while loop.next() != nil { count += 1 }
-        #expect(count == 3 && loop.statistics.staleCompletions == 1)
-        #expect(order.withLock { $0 } == [2, 1, 0])
-        let unknown = FileDescriptor(rawValue: 99)
-        let event = try loop.finish(.read(unknown, into: IOBuffer(capacity: 1), at: 0))
-        #expect(event.errno == .badFileDescriptor)
-        device.hooks.stage = { _, _ in .full }
-        device.hooks.submit = nil
-        _ = loop.submit(.noOperation())
-        _ = loop.wait()
-        let full = try unwrap(loop.next())
-        #expect(full.errno == .resourceTemporarilyUnavailable && device.counts.full > 100)
-    }
-
     @Test func unknownDescriptorsCanMeanAFile() throws {
         let device = MockDevice()
         let file = device.makeFile([7, 8])
@@ -152,57 +114,103 @@ import Testing
     }
 }
 
-/// An object in charge of a driver: answers requests backwards, two at a time.
+/// Last in, first out, and one completion that nobody is owed.
 private final class Backwards: MockConductor {
-    var staged: [IORequest] = []
-    var finished: [IOCompletion] = []
-    var hastened = 0
+    var order: [UInt32] = []
+    var isFull = false
 
-    var capabilities: IOCapabilities { IOCapabilities(name: "backwards", depth: 8) }
-
-    func stage(_ request: IORequest) -> IOStaging {
-        staged.append(request)
-        return .queued
+    func stage(_ request: IORequest, _ queue: MockQueue) -> IOStaging {
+        isFull ? .full : queue.stage(request)
     }
 
-    func submit(minimum: Int, deadline: IOInstant?) -> IOWaitOutcome {
-        for request in staged.suffix(2).reversed() {
-            finished.append(IOCompletion(token: request.token, result: 0))
+    func submit(_ queue: MockQueue, minimum: Int, deadline: IOInstant?) -> IOWaitOutcome {
+        if isFull { return queue.submit(minimum: minimum, deadline: deadline) }
+        queue.take()
+        while !queue.inFlight.isEmpty {
+            let last = queue.inFlight.count - 1
+            order.append(queue.inFlight[last].token.slot)
+            queue.finish(at: last)
         }
-        staged.removeLast(min(2, staged.count))
+        queue.deliver(IOCompletion(token: IOToken(slot: 3, generation: 9), result: 0), at: 0)
         return .ready
     }
 
-    func reap(into completions: inout OutputSpan<IOCompletion>) {
-        while !completions.isFull, !finished.isEmpty { completions.append(finished.removeFirst()) }
+    func inspect(
+        _ descriptor: Int32, _ device: MockDevice
+    ) throws(Errno) -> IODescriptorFacts {
+        if descriptor == 99 { throw .badFileDescriptor }
+        return IODescriptorFacts(size: 3)
     }
-
-    func hasten() { hastened += 1 }
 }
+
+/// In charge, and overrides nothing.
+private final class Idle: MockConductor {}
 
 @Suite struct ConductorTests {
     @Test func anObjectIsInChargeOfItsDriver() throws {
+        let device = MockDevice()
+        let file = device.makeFile([1, 2, 3])
         let conductor = Backwards()
-        var driver = ConductedDriver(conductor)
-        for slot in 0..<5 as Range<UInt32> {
-            _ = driver.stage(
-                unsafe IORequest(
-                    token: IOToken(slot: slot, generation: 0), action: .noOperation))
+        var loop = try IOLoop<NoCallback, MockDriver>(
+            depth: 4, driver: device.makeDriver(depth: 4, conductor: conductor))
+        for _ in 0..<3 { _ = loop.submit(.read(file, into: IOBuffer(capacity: 3), at: 0)) }
+        _ = loop.wait(minimum: 3)
+        var count = 0
+        while loop.next() != nil { count += 1 }
+        #expect(count == 3 && loop.statistics.staleCompletions == 1)
+        #expect(conductor.order == [2, 1, 0])
+        let unknown = FileDescriptor(rawValue: 99)
+        let event = try loop.finish(.read(unknown, into: IOBuffer(capacity: 1), at: 0))
+        #expect(event.errno == .badFileDescriptor)
+        conductor.isFull = true
+        _ = loop.submit(.noOperation())
+        _ = loop.wait()
+        let full = try unwrap(loop.next())
+        #expect(full.errno == .resourceTemporarilyUnavailable && device.counts.full > 100)
+    }
+
+    @Test func whatAConductorLeavesOutTheMockDoes() throws {
+        let device = MockDevice()
+        let file = device.makeFile([1, 2, 3])
+        device.answer(IOFault.reads, with: .moves(1), .isHeld)
+        var loop = try IOLoop<NoCallback, MockDriver>(
+            depth: 4, driver: device.makeDriver(depth: 4, conductor: Idle()))
+        guard
+            case .accepted(let ticket) = loop.submit(
+                .read(file, into: IOBuffer(capacity: 3), at: 0))
+        else {
+            Issue.record("must be accepted")
+            return
         }
-        var order: [UInt32] = []
-        for _ in 0..<3 {
-            #expect(driver.submit(minimum: 1, deadline: nil) == .ready)
-            order += driver.reapedInOrder().map(\.0.slot)
+        // One byte, and the rest is held.
+        _ = loop.wait()
+        let isUnfinished = loop.next() == nil
+        #expect(isUnfinished)
+        #expect(loop.wait(deadline: IOInstant(nanoseconds: 5)) == .deadlinePassed)
+        #expect(loop.cancel(ticket) == .requested && device.counts.cancels == 1)
+        _ = loop.wait()
+        let event = try unwrap(loop.next())
+        #expect(event.errno == .canceled && event.transferred == 1)
+        #expect(device.contents(of: file, 1..<9) == [2, 3])
+        let unknown = FileDescriptor(rawValue: 5)
+        let refused = try loop.finish(.read(unknown, into: IOBuffer(capacity: 1), at: 0))
+        #expect(refused.errno == .badFileDescriptor)
+    }
+
+    @Test func whatIsOwedToNobodyTakesNoRoom() {
+        let queue = MockDevice().makeDriver(depth: 2).queue
+        func request(_ slot: UInt32) -> IORequest {
+            unsafe IORequest(token: IOToken(slot: slot, generation: 0), action: .noOperation)
         }
-        #expect(order == [4, 3, 2, 1, 0])
-        #expect(driver.cancel(IOToken(rawValue: 0)) == .tooLate)
-        driver.hasten()
-        #expect(conductor.hastened == 1 && driver.capabilities.name == "backwards")
-        do {
-            _ = try driver.inspect(999_999)
-            Issue.record("nobody has that open")
-        } catch {
-            #expect(error == .badFileDescriptor)
+        for slot in 5..<9 as Range<UInt32> {
+            queue.deliver(IOCompletion(token: IOToken(slot: slot, generation: 0), result: 0))
         }
+        #expect(queue.count == 0 && queue.stage(request(0)) == .queued)
+        #expect(queue.stage(request(1)) == .queued && queue.stage(request(2)) == .full)
+        queue.take(1)
+        #expect(queue.finish(IOToken(slot: 1, generation: 0)) == 0)
+        #expect(queue.finish(IOToken(slot: 7, generation: 0)) == nil)
+        #expect(queue.holds(IOToken(slot: 0, generation: 0)) && queue.count == 2)
+        #expect(queue.inFlight.count == 1 && queue.finished.count == 5)
     }
 }

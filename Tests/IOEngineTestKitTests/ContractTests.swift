@@ -106,6 +106,8 @@ enum Layer: String, CaseIterable, CustomTestStringConvertible, Sendable {
             }
         }
         report.forEachFailure { Issue.record("over \(rawValue): \($0)") }
+        // What was not checked is told with its reason.
+        print("\(report.description)\n")
         for skip in report.skips where !Self.expectedSkips.contains(skip.rule) {
             Issue.record("\(skip)")
         }

@@ -61,6 +61,7 @@ import Testing
         } recover: { _, _ in
         }
         #expect(report.failure?.message.contains("Mine") == true)
+        #expect(report.failure?.description.contains("CrashExplorer.run(seed: 1, …)") == true)
         #expect(report.failure?.smallest == nil)
     }
 

@@ -60,6 +60,29 @@ private func settle<Driver: IODriver & ~Copyable>(
         #expect(device.journal.map(\.result) == [6, -4, 6, 12])
     }
 
+    @Test func anObjectInCharge() throws {
+        /// Answers the newest request first.
+        final class Backwards: MockConductor {
+            func submit(_ queue: MockQueue, minimum: Int, deadline: IOInstant?) -> IOWaitOutcome {
+                queue.take()
+                while !queue.inFlight.isEmpty { queue.finish(at: queue.inFlight.count - 1) }
+                return .ready
+            }
+        }
+
+        let conducted = MockDevice().makeDriver(depth: 4, conductor: Backwards())
+        var loop = try IOLoop<NoCallback, MockDriver>(depth: 4, driver: conducted)
+        for priority in 1...3 as ClosedRange<UInt16> {
+            var event = IOEvent<NoCallback>.noOperation()
+            event.priority = IOPriority(rawValue: priority)
+            _ = loop.submit(event)
+        }
+        _ = loop.wait(minimum: 3)
+        var order: [UInt16] = []
+        while let event = loop.next() { order.append(event.priority.rawValue) }
+        #expect(order == [3, 2, 1])
+    }
+
     @Test func aDiskWithFaults() throws {
         let disk = SimulatedDisk(seed: 42)
         disk.setContents(of: "source", to: Array("twelve bytes".utf8))
@@ -150,7 +173,7 @@ private func settle<Driver: IODriver & ~Copyable>(
         let own = try String(contentsOfFile: #filePath, encoding: .utf8)
         let blocks = text.components(separatedBy: "```swift\n").dropFirst()
             .compactMap { $0.components(separatedBy: "```").first }
-        #expect(blocks.count == 7)
+        #expect(blocks.count == 8)
         for block in blocks { #expect(trimmed(own).contains(trimmed(block)), "\(block)") }
     }
 

@@ -33,6 +33,11 @@ import Testing
         let failure = try #require(report.failures.first)
         #expect(failure.trace.contains("stage") && failure.trace.contains("reap"))
         #expect(failure.trace.split(separator: "\n").count <= 40)
+        #expect(failure.again == "DriverContract.check(rules: [.exactlyOnce], seed: 1, effort: 1)")
+        #expect(failure.description.hasSuffix("Again with: \(failure.again) { … }"))
+        // It is the same failure that comes again.
+        let again = try #require(check(.completesTwice, rules: [failure.checked]).failures.first)
+        #expect(again.sentence == failure.sentence && again.trace == failure.trace)
         var told: [String] = []
         report.forEachFailure { told.append($0) }
         #expect(told.count == 1 && told[0].contains("exactlyOnce") && told[0].contains("seed 1"))

@@ -8,8 +8,7 @@ import SystemPackage
 func refusal(_ arguments: [String]) throws {
     let errno = Int32(arguments[0]) ?? ENOSYS
     let refusesAIO = arguments[1] == "both"
-    // io_uring_setup has one number everywhere; io_setup's is the machine's.
-    try refuse([425] + (refusesAIO ? [UInt32(SYS_io_setup)] : []), errno)
+    try refuse(errno, refusesAIO: refusesAIO)
     let driver = try SystemDriver(
         depth: 4, configuration: SystemDriverConfiguration(choice: .automatic, logger: nil))
     let report = driver.report
@@ -25,6 +24,12 @@ func refusal(_ arguments: [String]) throws {
     check(write.bytes == 3, "a write: \(write)")
     let read = try perform(&loop, .read(file, into: IOBuffer(capacity: 8), at: 0))
     check(read.bytes == 3 && read.count == 3, "a read: \(read)")
+}
+
+/// Refuses io_uring, and Linux AIO where asked for, for good.
+func refuse(_ errno: Int32, refusesAIO: Bool) throws {
+    // io_uring_setup has one number everywhere; io_setup's is the machine's.
+    try refuse([425] + (refusesAIO ? [UInt32(SYS_io_setup)] : []), errno)
 }
 
 /// Has the kernel answer these system calls of this process with an errno, for good.

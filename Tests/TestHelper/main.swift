@@ -25,6 +25,9 @@ let scenarios: [String: ([String]) throws -> Void] = [
     "forked-inside": forkedInside,
     "context-signal-storm": contextSignalStorm,
     "refusal": refusal,
+    "run-refused": runRefused,
+    "run-limited": runLimited,
+    "hold-aio": holdAIO,
 ]
 
 let arguments = CommandLine.arguments

@@ -46,6 +46,11 @@ public enum AIOLimit {
         return try body()
     }
 
+    /// Sets the limit once more, inside ``changed(to:beyondUsed:_:)`` only.
+    ///
+    /// - Returns: False: it cannot be set.
+    public static func change(to limit: Int) -> Bool { set(limit) }
+
     /// Requests that the contexts of the whole machine are made for.
     public static var used: Int? { number(at: "/proc/sys/fs/aio-nr") }
 

@@ -9,6 +9,8 @@ public struct BenchTarget: Sendable {
     public let file: IODescriptor
     let isDirect: Bool
     let isTemporary: Bool
+    /// It was not there and was made under the path that was asked for.
+    var isMade = false
     /// What people call it.
     let name: String
     /// Before the measured time, over the bytes that take part.
@@ -94,7 +96,7 @@ public struct BenchTarget: Sendable {
             try allocate(file, plan.size, path, &notes)
             try checkAlignment(file, isDirect, plan)
             return BenchTarget(
-                file: file, isDirect: isDirect, isTemporary: false, name: path,
+                file: file, isDirect: isDirect, isTemporary: false, isMade: true, name: path,
                 state: .ofFile(file, extent: plan.extent, direct: isDirect),
                 needsLayout: plan.fileState == .written, notes: notes)
         } catch {

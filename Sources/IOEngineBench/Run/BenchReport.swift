@@ -1,3 +1,5 @@
+public import IOEngineCore
+
 /// What was measured. Encodes to the fields that scripts read; what only people want is not
 /// encoded.
 public struct BenchReport: Sendable {
@@ -35,6 +37,10 @@ public struct BenchReport: Sendable {
     /// The first error's words.
     public internal(set) var firstError: String?
     public internal(set) var isDirect: Bool
+    /// The file was not there before, and was made under the path that was asked for.
+    public internal(set) var madeFile: Bool
+    /// What the engine knows of the file.
+    public internal(set) var facts: IODescriptorFacts
     /// How the driver says it was set up.
     public internal(set) var setUp = ""
     /// What did not go as asked for, a sentence each.
@@ -50,6 +56,8 @@ public struct BenchReport: Sendable {
         jobs = plan.jobs
         fileState = target.state
         isDirect = target.isDirect
+        madeFile = target.isMade
+        facts = target.file.facts
         notes = target.notes
         if plan.verify, !target.isDirect {
             notes.append("verified against the page cache; give --direct to read from the device")

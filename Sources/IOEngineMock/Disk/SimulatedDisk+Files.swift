@@ -187,6 +187,23 @@ extension DiskMedium {
         contents(of: file, size: file.size, onlySafe: false)
     }
 
+    /// A part of it, as far as the file has it.
+    func contents(of file: DiskFile, _ range: Range<Int>) -> [UInt8] {
+        let range = range.clamped(to: 0..<Int(file.size))
+        var bytes = [UInt8](repeating: 0, count: range.count)
+        unsafe bytes.withUnsafeMutableBytes { target in
+            guard let start = target.baseAddress else { return }
+            var done = 0
+            forEachPart(Int64(range.lowerBound), range.count) { index, within, count in
+                if let chunk = file.chunk(index) {
+                    unsafe (start + done).copyMemory(from: chunk.bytes + within, byteCount: count)
+                }
+                done += count
+            }
+        }
+        return bytes
+    }
+
     func safeContents(of file: DiskFile) -> [UInt8] {
         contents(of: file, size: file.safeSize, onlySafe: true)
     }

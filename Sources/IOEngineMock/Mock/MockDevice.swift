@@ -1,5 +1,5 @@
+internal import Glibc
 public import IOEngineCore
-internal import Synchronization
 public import SystemPackage
 
 /// Files in memory, a script and a journal: what a ``MockDriver`` works on and a test looks at.
@@ -18,7 +18,7 @@ public import SystemPackage
 ///
 /// Without a script, requests complete in the order of their submission, when they are submitted. Time
 /// is virtual, starts at 0 and moves only when a wait ends with its deadline, or by
-/// ``advanceClock(by:)``. May be used from any thread.
+/// ``advanceClock(by:)``. A ``MockConductor`` takes charge where a script does not suffice. May be used from any thread.
 public final class MockDevice: Sendable {
     let state: LockedValue<MockState>
 
@@ -30,12 +30,15 @@ public final class MockDevice: Sendable {
     }
 
     /// A driver of this device. Several may be made; they share files, script and journal.
-    public func makeDriver(depth: Int) -> MockDriver {
+    ///
+    /// - Parameter conductor: In charge of the driver, and kept alive by it; nil: the script alone says
+    ///   what happens.
+    public func makeDriver(depth: Int, conductor: (any MockConductor)? = nil) -> MockDriver {
         precondition(
             depth >= 1 && depth <= Int(IOToken.largestSlot) + 1, "a depth is 1 to 65,536")
         let gate = IOWakeGate()
         state.withLock { $0.gates.append(gate) }
-        return MockDriver(self, depth: depth, gate: gate)
+        return MockDriver(MockQueue(self, depth: depth, gate: gate), conductor)
     }
 
     // MARK: Files
@@ -61,6 +64,15 @@ public final class MockDevice: Sendable {
     public func contents(of file: IODescriptor) -> [UInt8] {
         state.withLock { state in
             state.medium.openFile(file.rawValue).map { state.medium.contents(of: $0.file) } ?? []
+        }
+    }
+
+    /// A part of what is in a file, as far as the file has it.
+    public func contents(of file: IODescriptor, _ range: Range<Int>) -> [UInt8] {
+        state.withLock { state in
+            state.medium.openFile(file.rawValue).map {
+                state.medium.contents(of: $0.file, range)
+            } ?? []
         }
     }
 
@@ -91,12 +103,6 @@ public final class MockDevice: Sendable {
     /// Answers of scripts that no request has used, so that a test can demand there are none.
     public var unusedAnswers: Int { state.withLock { $0.unusedAnswers } }
 
-    /// Hooks for those whom a script does not suffice.
-    public var hooks: MockHooks {
-        get { state.withLock { $0.hooks } }
-        set { state.withLock { $0.hooks = newValue } }
-    }
-
     // MARK: What happened
 
     /// The requests that were answered, in this order.
@@ -119,22 +125,31 @@ public final class MockDevice: Sendable {
         }
     }
 
+    // MARK: For the drivers
+
+    /// What a wait answers that nothing could end.
+    static var deadlock: Int32 { EDEADLK }
+
+    var maximumVectors: Int { state.withLock { $0.medium.configuration.maximumVectors } }
+
+    func note(_ violation: String) {
+        // A loop that is wrong is wrong often.
+        state.withLock { if $0.violations.count < 100 { $0.violations.append(violation) } }
+    }
+
+    func setClock(atLeast instant: IOInstant) {
+        state.withLock { $0.clock = max($0.clock, instant.nanoseconds) }
+    }
+
+    func inspect(_ descriptor: Int32) throws(Errno) -> IODescriptorFacts {
+        guard let facts = state.withLock({ $0.facts(descriptor) }) else {
+            throw .badFileDescriptor
+        }
+        return facts
+    }
+
     /// Does a request as an answer says, and notes it. Returns its result.
     func perform(_ request: IORequest, _ answer: MockAnswer) -> Int {
         state.withLock { $0.perform(request, answer) }
     }
-}
-
-/// What can be put in place of a mock's own behaviour. Called on the driver's thread, with no lock held.
-public struct MockHooks: Sendable {
-    /// What becomes of a request that is staged; nil: as usual.
-    public var stage: (@Sendable (IORequest, borrowing MockQueue) -> IOStaging?)?
-    /// Takes the place of a submission: it takes, finishes and delivers as it likes, and says how the
-    /// wait ended.
-    public var submit:
-        (@Sendable (inout MockQueue, _ minimum: Int, _ deadline: IOInstant?) -> IOWaitOutcome)?
-    /// Answers for descriptors.
-    public var inspect: (@Sendable (Int32) throws(Errno) -> IODescriptorFacts)?
-
-    public init() {}
 }

@@ -16,7 +16,6 @@ struct MockState {
     var otherDescriptors: Int32?
     private var scripts: [Script] = []
     var releases: [MockAnswer] = []
-    var hooks = MockHooks()
     var journal: [MockEntry] = []
     var counts = MockCounts()
     var violations: [String] = []

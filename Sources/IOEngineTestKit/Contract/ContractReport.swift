@@ -3,16 +3,25 @@ public struct ContractReport: Sendable, CustomStringConvertible {
     /// A rule that was broken.
     public struct Failure: Sendable, CustomStringConvertible {
         public let rule: ContractRule
+        /// The rule whose check found it; mostly the same.
+        public let checked: ContractRule
         /// What happened, in a sentence.
         public let sentence: String
         /// The calls that led there, the last ones, one a line.
         public let trace: String
         /// What chance came from.
         public let seed: UInt64
+        /// How much random work was done.
+        public let effort: Int
+
+        /// The call that checks this again and nothing else.
+        public var again: String {
+            "DriverContract.check(rules: [.\(checked.rawValue)], seed: \(seed), effort: \(effort))"
+        }
 
         public var description: String {
             "\(rule.rawValue): \(rule.demand). But \(sentence) (seed \(seed)). The last calls:\n"
-                + (trace.isEmpty ? "  none" : trace)
+                + (trace.isEmpty ? "  none" : trace) + "\nAgain with: \(again) { … }"
         }
     }
 

@@ -11,7 +11,7 @@ internal import Synchronization
 ///
 /// Each rule gets drivers and files of its own and runs on a thread of its own, because a driver that is
 /// wrong may wait for ever; such a thread is left behind. What is broken is told in a sentence, with the
-/// calls that led there. Everything random comes from a seed.
+/// calls that led there and the call that checks it again. Everything random comes from a seed.
 ///
 /// Needs no test framework; ``ContractReport/forEachFailure(_:)`` is the way into one.
 public enum DriverContract {
@@ -44,8 +44,8 @@ public enum DriverContract {
             case .broken(let broken, let sentence):
                 report.failures.append(
                     .init(
-                        rule: broken, sentence: sentence, trace: recorder.lastCalls(40), seed: seed)
-                )
+                        rule: broken, checked: rule, sentence: sentence,
+                        trace: recorder.lastCalls(40), seed: seed, effort: checks.effort))
             }
         }
         return report

@@ -76,7 +76,8 @@ struct CrashExploration<Model> {
         } catch {
             report.failure = .init(
                 smallest: nil, message: "the workload failed without a crash: \(error)",
-                explanation: "It threw before anything was crashed. Seed \(seed).")
+                explanation: "It threw before anything was crashed. "
+                    + "Again with: CrashExplorer.run(seed: \(seed), …)")
             return
         }
         for step in choose(points) {

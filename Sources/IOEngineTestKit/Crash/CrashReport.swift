@@ -13,7 +13,9 @@ public struct CrashReport: Sendable, CustomStringConvertible {
         public var description: String {
             var text = message + "\n" + explanation
             if let smallest {
-                text += "\nAgain with: CrashExplorer.run(…, only: CrashCase(\"\(smallest)\"))"
+                text +=
+                    "\nAgain with: CrashExplorer.run(seed: \(smallest.seed), …, "
+                    + "only: CrashCase(\"\(smallest)\"))"
             }
             return text
         }

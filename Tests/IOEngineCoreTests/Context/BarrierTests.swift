@@ -1,4 +1,5 @@
 import BasicContainers
+import IOEngineMock
 import SystemPackage
 import Testing
 
@@ -31,7 +32,7 @@ import Testing
             try steered.submit(Event.named(1, .allocate(Event.file, at: 0, length: 10)))
             var buffers = UniqueArray<IOBuffer>()
             for _ in 0..<2 { buffers.append(IOBuffer(zeroed: 0)) }
-            buffers.append(IOBuffer(copying: [TimedScript.byte(at: 5)], capacity: 1))
+            buffers.append(IOBuffer(copying: [TimedScript.content(at: 5)], capacity: 1))
             try steered.submit(Event.named(2, .write(Event.file, from: buffers, at: 5)))
             try steered.submit(Event.read(3))
             try steered.submit(Event.sync(4, extent: extent))
@@ -182,10 +183,10 @@ import Testing
         var steered = try SteeredLoop()
         try steered.submit(Event.write(1))
         _ = steered.run()
-        #expect(steered.script.hastened == 0)
+        #expect(steered.script.device.counts.hastens == 0)
         try steered.submit(Event.sync(2))
         _ = steered.run()
-        #expect(steered.script.hastened > 0)
+        #expect(steered.script.device.counts.hastens > 0)
     }
 
     @Test func theCountOfSyncsWraps() throws {

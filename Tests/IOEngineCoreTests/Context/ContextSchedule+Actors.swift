@@ -1,4 +1,5 @@
 import BasicContainers
+import IOEngineMock
 import Synchronization
 import SystemPackage
 
@@ -476,7 +477,7 @@ extension ContextSchedule {
             if runWorker() { return true }
             if workersBusy == 0 { problem("an event is lost on its way to a worker") }
             // The callback that the loop has preempted goes on.
-            script.waker.wake()
+            script.queue.waker.wake()
             return true
         }
         // Within its time, a shutdown with a deadline needs no thaw.

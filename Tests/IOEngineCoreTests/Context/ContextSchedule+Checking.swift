@@ -182,7 +182,7 @@ extension ContextSchedule {
         let record = records[id]
         func compare(_ buffer: borrowing IOBuffer, _ start: Int) {
             for i in 0..<buffer.count
-            where buffer[i] != TimedScript.byte(at: Int(record.offset) + start + i) {
+            where buffer[i] != TimedScript.content(at: Int(record.offset) + start + i) {
                 return problem("event \(id): wrong bytes")
             }
         }

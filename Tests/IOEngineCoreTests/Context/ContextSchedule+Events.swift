@@ -106,7 +106,7 @@ extension ContextSchedule {
         let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 16)
         if filled {
             for i in 0..<count {
-                unsafe memory[i] = TimedScript.byte(at: Int(truncatingIfNeeded: offset) + i)
+                unsafe memory[i] = TimedScript.content(at: Int(truncatingIfNeeded: offset) + i)
             }
         }
         nonisolated(unsafe) let schedule = self

@@ -1,4 +1,5 @@
 import BasicContainers
+import IOEngineMock
 import Synchronization
 import SystemPackage
 
@@ -8,7 +9,7 @@ import SystemPackage
 /// which only ever touch `shared`.
 @safe
 final class HandDrivenContext<Callback: IOCallback> {
-    typealias Loop = ContextLoop<Callback, ScriptedDriver>
+    typealias Loop = ContextLoop<Callback, MockDriver>
 
     let shared: ContextShared<Callback>
     let depth: Int
@@ -27,7 +28,7 @@ final class HandDrivenContext<Callback: IOCallback> {
         let started = Reply<Result<IOCapabilities, IOError>>()
         let side = unsafe Loop.begin(
             self.depth, shared, configuration, onSettled,
-            { () throws(IOError) in ScriptedDriver(script) }, started)
+            { () throws(IOError) in script.makeDriver() }, started)
         guard let side = unsafe side else {
             _ = try started.wait()?.get()
             throw IOError(operation: .setUp, errno: .canceled)

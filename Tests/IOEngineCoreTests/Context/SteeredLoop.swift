@@ -1,3 +1,4 @@
+import IOEngineMock
 import SystemPackage
 
 @testable import IOEngineCore
@@ -6,7 +7,7 @@ import SystemPackage
 /// priority.
 struct SteeredLoop: ~Copyable {
     let script: TimedScript
-    var loop: IOLoop<NoCallback, ScriptedDriver>
+    var loop: IOLoop<NoCallback, MockDriver>
 
     /// How an event came back.
     struct End: Equatable {
@@ -35,7 +36,7 @@ struct SteeredLoop: ~Copyable {
         script = TimedScript.steered(depth: depth)
         script.isDirect = isDirect
         loop = try IOLoop(
-            depth: depth, driver: ScriptedDriver(script), maximumBytes: maximumBytes)
+            depth: depth, driver: script.makeDriver(), maximumBytes: maximumBytes)
     }
 
     /// The loop waits for all that it has, so that must end.
@@ -89,7 +90,7 @@ struct SteeredLoop: ~Copyable {
         repeat {
             _ = loop.wait(minimum: 0)
             while let event = loop.next() { ends.append(end(event)) }
-        } while script.finished.count > 0
+        } while script.queue.finished.count > 0
         return ends
     }
 
@@ -118,7 +119,7 @@ extension TimedScript {
     /// Ends a request as told, else as a whole success.
     func answer(_ name: Int, _ result: Int? = nil) {
         guard let index = begun.firstIndex(of: name) else {
-            violations.append("event \(name) is not at the driver")
+            violate("event \(name) is not at the driver")
             return
         }
         finish(index, result)
@@ -144,7 +145,7 @@ enum Named<Callback: IOCallback> {
         callback: Callback? = nil
     ) -> IOEvent<Callback> {
         var buffer = IOBuffer(zeroed: length)
-        for i in 0..<length { buffer[i] = TimedScript.byte(at: name * 1000 + i) }
+        for i in 0..<length { buffer[i] = TimedScript.content(at: name * 1000 + i) }
         var event = named(
             name, .write(file, from: buffer, at: Int64(name) * 1000, callback: callback))
         event.flags = flags

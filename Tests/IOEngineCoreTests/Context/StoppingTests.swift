@@ -1,4 +1,5 @@
 import BasicContainers
+import IOEngineMock
 import SystemPackage
 import TestSupport
 import Testing
@@ -117,8 +118,8 @@ import Testing
 
     @Test func aTicketIsValidOverRetriesAndWrappedGenerations() throws {
         let script = TimedScript.steered(depth: 1)
-        var loop = try IOLoop<NoCallback, ScriptedDriver>(
-            depth: 1, driver: ScriptedDriver(script), recordsLatencies: false,
+        var loop = try IOLoop<NoCallback, MockDriver>(
+            depth: 1, driver: script.makeDriver(), recordsLatencies: false,
             firstGeneration: .max - 2)
         for _ in 0..<6 {
             guard case .accepted(let ticket) = loop.submit(Event.read(1)) else {
@@ -233,7 +234,7 @@ import Testing
     /// An event whose memory tells when it ends.
     func write(_ name: Int, _ freed: Counter) -> IOEvent<NoCallback> {
         let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 100, alignment: 16)
-        for i in 0..<100 { unsafe memory[i] = TimedScript.byte(at: name * 1000 + i) }
+        for i in 0..<100 { unsafe memory[i] = TimedScript.content(at: name * 1000 + i) }
         return unsafe Event.named(
             name,
             .write(
@@ -359,8 +360,8 @@ import Testing
     @Test func aDrainWaitsForWhatWasGivenUp() throws {
         let script = TimedScript.steered(depth: 4)
         let freed = Counter()
-        var loop = try IOLoop<NoCallback, ScriptedDriver>(
-            depth: 4, driver: ScriptedDriver(script))
+        var loop = try IOLoop<NoCallback, MockDriver>(
+            depth: 4, driver: script.makeDriver())
         guard
             case .accepted(let ticket) = loop.submit(
                 write(1, freed), IOLimits(abandonAfter: .nanoseconds(0)))
@@ -381,8 +382,8 @@ import Testing
 
     @Test func aDrainGivesUpWhatMayBeGivenUpAndWaitsOn() throws {
         let script = TimedScript.steered(depth: 4)
-        var loop = try IOLoop<NoCallback, ScriptedDriver>(
-            depth: 4, driver: ScriptedDriver(script))
+        var loop = try IOLoop<NoCallback, MockDriver>(
+            depth: 4, driver: script.makeDriver())
         let start = script.clock
         _ = loop.submit(
             Event.write(1),

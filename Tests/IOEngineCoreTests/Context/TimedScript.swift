@@ -1,5 +1,5 @@
 import IOEngineCore
-import Synchronization
+import IOEngineMock
 import SystemPackage
 
 /// Hears what a ``TimedScript`` does, and plays the other threads when it is asked to.
@@ -18,8 +18,8 @@ protocol ScriptWitness: AnyObject {
 /// completion or the deadline, whichever is first. Requests take time; some are stuck until they are
 /// thawed; cancellations stop them, or not, or in the middle; and the driver may die.
 ///
-/// Each byte of a file is a function of its position, ``byte(at:)``: reads write it to memory, writes
-/// are checked against it. So a request whose memory was freed is seen by a sanitizer.
+/// Each byte of the file is a function of its position, ``content(at:)``, and each write must leave it
+/// so.
 final class TimedScript: Script {
     /// What a cancellation does to a request.
     enum Stopping: CaseIterable {
@@ -45,8 +45,14 @@ final class TimedScript: Script {
     }
 
     weak var witness: (any ScriptWitness)?
-    var clock: Int64 = 1_000_000
+    /// Nanoseconds.
+    var clock: Int64 = 1_000_000 {
+        didSet { if clock > oldValue { device.advanceClock(by: .nanoseconds(clock - oldValue)) } }
+    }
+    /// What is staged or in flight, in the order in which it came.
     var requests: [Pending] = []
+    /// What broke the contract between loop and driver, beside what the mock notes.
+    private var ownViolations: [String] = []
     /// The longest that a request takes, in nanoseconds.
     var longest = 2000
     /// Percent of requests that are stuck.
@@ -64,33 +70,37 @@ final class TimedScript: Script {
     var fills = 0
     /// A wait had nothing to wait for: the loop would sleep for ever.
     private(set) var sleptForEver = false
-    private let isWoken = WakeFlag()
 
-    final class WakeFlag: Sendable {
-        let value = Atomic<Bool>(false)
+    /// What the file has at a position.
+    static func content(at position: Int) -> UInt8 {
+        UInt8(truncatingIfNeeded: position &* 37 &+ 11)
     }
 
-    /// What a file has at a position.
-    static func byte(at position: Int) -> UInt8 { UInt8(truncatingIfNeeded: position &* 37 &+ 11) }
+    /// Longer than any place of an event.
+    private static let contents = (0..<1 << 18).map(content)
 
-    override var now: Int64 { clock }
-
-    override var waker: IOWaker {
-        IOWaker { [isWoken] in isWoken.value.store(true, ordering: .relaxed) }
+    override func makeDevice() -> MockDevice {
+        let device = super.makeDevice()
+        device.advanceClock(by: .nanoseconds(clock))
+        return device
     }
+
+    override func makeFile() -> IODescriptor { device.makeFile(Self.contents) }
+
+    override var violations: [String] { super.violations + ownViolations }
 
     // MARK: Driver
 
-    override func stage(_ request: IORequest) -> IOStaging {
+    override func stage(_ request: IORequest, _ queue: MockQueue) -> IOStaging {
         witness?.meanwhile()
         if fullFor > 0 { return .full }
         if chance.happens(fills) {
             fullFor = 1 + chance.below(4)
             return .full
         }
-        if Int(request.token.slot) >= depth { violations.append("slot out of range") }
-        if requests.contains(where: { $0.request.token.slot == request.token.slot }) {
-            violations.append("slot \(request.token.slot) is in use")
+        guard queue.stage(placed(request)) == .queued else {
+            violate("more than the depth at the driver")
+            return .full
         }
         let isStuck = chance.happens(stuck)
         requests.append(
@@ -102,8 +112,9 @@ final class TimedScript: Script {
         return .queued
     }
 
-    override func submit(minimum: Int, deadline: IOInstant?) -> IOWaitOutcome {
-        submits += 1
+    override func submit(
+        _ queue: MockQueue, minimum: Int, deadline: IOInstant?
+    ) -> IOWaitOutcome {
         witness?.meanwhile()
         if isDead { return .failed(errno: Errno.ioError.rawValue) }
         if failures > 0 {
@@ -111,6 +122,7 @@ final class TimedScript: Script {
             return .failed(errno: Errno.noMemory.rawValue)
         }
         if fullFor > 0 { fullFor -= 1 }
+        queue.take()
         for i in 0..<requests.count { requests[i].isStaged = false }
         if hasCrashed {
             while !requests.isEmpty { finish(0, -Int(Errno.notRecoverable.rawValue)) }
@@ -123,7 +135,7 @@ final class TimedScript: Script {
 
     private func wait(_ deadline: IOInstant?) -> IOWaitOutcome {
         while true {
-            if isWoken.value.exchange(false, ordering: .relaxed) || !finished.isEmpty {
+            if queue.takeWakeUp() || !queue.finished.isEmpty {
                 return .ready
             }
             if wakesSpuriously, chance.happens(20) { return .ready }
@@ -150,10 +162,10 @@ final class TimedScript: Script {
         }
     }
 
-    override func cancel(_ token: IOToken) -> IOCancellation {
+    override func cancel(_ token: IOToken, _ queue: MockQueue) -> IOCancellation {
         witness?.meanwhile()
         guard let index = requests.firstIndex(where: { $0.request.token == token }) else {
-            return finished.contains { $0.token == token } ? .tooLate : .unknown
+            return queue.finished.contains { $0.token == token } ? .tooLate : .unknown
         }
         requests[index].stopAsked = true
         let soon = clock + Int64(chance.below(300))
@@ -206,17 +218,18 @@ final class TimedScript: Script {
     func finish(_ index: Int, _ result: Int? = nil) {
         let request = requests.remove(at: index).request
         let answer = result ?? decide(request)
-        if answer > 0, request.action.isTransfer { move(request, answer) }
-        finished.append(IOCompletion(token: request.token, result: answer))
+        let moves = answer > 0 && request.action.isTransfer
+        let given = queue.finish(request.token, moves ? .moves(answer) : .result(answer))
+        if given != answer { violate("\(request.action) moved \(given as Any)") }
+        if moves, request.action.isWrite { check(request, answer) }
         if stale > 0 { old.append(request.token) }
         witness?.finished(request, answer)
     }
 
     /// A completion comes again.
     private func repeats(_ token: IOToken) {
-        if requests.contains(where: { $0.request.token == token }) { return }
-        if finished.contains(where: { $0.token == token }) { return }
-        finished.append(IOCompletion(token: token, result: chance.below(200) - 50))
+        if queue.holds(token) { return }
+        queue.deliver(IOCompletion(token: token, result: chance.below(200) - 50))
     }
 
     private func decide(_ request: IORequest) -> Int {
@@ -227,30 +240,11 @@ final class TimedScript: Script {
         }
     }
 
-    private func move(_ request: IORequest, _ count: Int) {
-        guard let address = unsafe request.address else { return }
-        var position = Int(request.offset)
-        var left = count
-        func touch(_ base: UnsafeMutableRawPointer, _ length: Int) {
-            for i in 0..<min(left, length) {
-                let wanted = TimedScript.byte(at: position + i)
-                if request.action.isRead {
-                    unsafe base.storeBytes(of: wanted, toByteOffset: i, as: UInt8.self)
-                } else if unsafe base.load(fromByteOffset: i, as: UInt8.self) != wanted {
-                    violations.append("a write at \(position) has the wrong bytes")
-                    return
-                }
-            }
-            position += min(left, length)
-            left -= min(left, length)
-        }
-        if request.action.isVectored {
-            let vectors = unsafe address.assumingMemoryBound(to: IOVector.self)
-            for i in 0..<Int(request.vectorCount) {
-                unsafe touch(vectors[i].base, vectors[i].count)
-            }
-        } else {
-            unsafe touch(address, request.length)
+    /// A write left the file as it was.
+    private func check(_ request: IORequest, _ count: Int) {
+        let place = Int(request.offset)..<Int(request.offset) + count
+        if device.contents(of: file, place) != Array(Self.contents[place]) {
+            violate("a write at \(request.offset) has the wrong bytes")
         }
     }
 
@@ -258,6 +252,9 @@ final class TimedScript: Script {
     func thaw() {
         for i in 0..<requests.count where requests[i].due == .max { requests[i].due = clock }
     }
+
+    /// Notes what must not be.
+    func violate(_ what: String) { ownViolations.append(what) }
 
     /// Where the request of an event is, by its priority.
     func pending(_ priority: UInt16) -> Pending? {

@@ -3,7 +3,7 @@ internal import IOEngineCore
 internal import SystemPackage
 
 /// The limits and settings of machine and process that decide which drivers work.
-public struct Surroundings: Sendable {
+public struct Surroundings: Hashable, Sendable {
     /// As `uname -r` prints it.
     public var kernel = "unknown"
     /// The sysctl kernel.io_uring_disabled (Linux 6.6): 0 allowed, 1 for its group and the privileged, 2
@@ -25,11 +25,11 @@ public struct Surroundings: Sendable {
     /// Reads them now: a few files in /proc, about 100 us. What cannot be read is unknown.
     public static func current() -> Surroundings {
         var result = Surroundings()
-        if let text = text("/proc/sys/kernel/osrelease") { result.kernel = text }
-        result.uringDisabled = number("/proc/sys/kernel/io_uring_disabled")
-        result.aioUsed = number("/proc/sys/fs/aio-nr")
-        result.aioLimit = number("/proc/sys/fs/aio-max-nr")
-        for line in (text("/proc/self/status") ?? "").split(separator: "\n") {
+        if let text = SmallFile.text("/proc/sys/kernel/osrelease") { result.kernel = text }
+        result.uringDisabled = SmallFile.number("/proc/sys/kernel/io_uring_disabled")
+        result.aioUsed = SmallFile.number("/proc/sys/fs/aio-nr")
+        result.aioLimit = SmallFile.number("/proc/sys/fs/aio-max-nr")
+        for line in (SmallFile.text("/proc/self/status") ?? "").split(separator: "\n") {
             let words = line.split(whereSeparator: { $0 == "\t" || $0 == " " })
             guard words.count == 2 else { continue }
             if words[0] == "Seccomp:" { result.hasSeccompFilter = words[1] == "2" }
@@ -57,23 +57,6 @@ public struct Surroundings: Sendable {
         }
         func value(_ raw: UInt) -> UInt64? { raw == .max ? nil : UInt64(raw) }
         return (value(limit.rlim_cur), value(limit.rlim_max))
-    }
-
-    private static func number(_ path: FilePath) -> Int? { text(path).flatMap { Int($0) } }
-
-    /// What is in a small file, without the line's end.
-    private static func text(_ path: FilePath) -> String? {
-        guard let file = try? FileDescriptor.open(path, .readOnly, options: .closeOnExec) else {
-            return nil
-        }
-        defer { try? file.close() }
-        var bytes = [UInt8](repeating: 0, count: 16_384)
-        guard
-            let count = try? unsafe bytes.withUnsafeMutableBytes({ unsafe try file.read(into: $0) })
-        else { return nil }
-        var text = Substring(decoding: bytes[..<count], as: UTF8.self)
-        while text.last == "\n" { text.removeLast() }
-        return String(text)
     }
 }
 

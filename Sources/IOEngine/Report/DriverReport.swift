@@ -78,4 +78,16 @@ public struct DriverReport: Sendable, CustomStringConvertible {
         _ = SystemDriver.Parts(depth, configuration, choice.candidates, &report)
         return report
     }
+
+    /// Sets each driver up in turn, the better ones first, and drops it: what every one of them says here
+    /// and now, whichever is wanted. Costs some milliseconds.
+    public static func probingEach(
+        depth: Int = 32, configuration: SystemDriverConfiguration = .init()
+    ) -> [Attempt] {
+        DriverKind.allCases.flatMap { kind in
+            var report = DriverReport(reason: .configuration)
+            _ = SystemDriver.Parts(depth, configuration, [kind], &report)
+            return report.attempts
+        }
+    }
 }
