@@ -4,7 +4,7 @@ public import Synchronization
 
 extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
     /// Takes an event on the loop's own thread: from a callback or a job.
-    @inlinable
+    @inlinable @inline(__always)
     mutating func submit(
         _ event: consuming IOEvent<Callback>, _ limits: IOLimits
     ) -> IOSubmission<Callback> {

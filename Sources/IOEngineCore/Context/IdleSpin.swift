@@ -34,6 +34,18 @@ enum ThreadFence {
     /// Orders every access before it against every access after it.
     @inlinable static func full() { atomicMemoryFence(ordering: .sequentiallyConsistent) }
 
+    /// Raises a flag before every access that follows. On x86 the exchange orders as the fence does, in
+    /// half its time; elsewhere it does not.
+    @inlinable @inline(__always)
+    static func raise(_ flag: borrowing Atomic<Bool>) {
+        #if arch(x86_64)
+            _ = flag.exchange(true, ordering: .sequentiallyConsistent)
+        #else
+            flag.store(true, ordering: .relaxed)
+            full()
+        #endif
+    }
+
     /// A few instructions' time for the other thread of a core.
     @inlinable
     static func relax() { _spin() }

@@ -19,13 +19,19 @@ public enum IOAction: UInt8, CaseIterable, Hashable, Sendable {
     case noOperation
 
     /// Whether bytes move between memory and file.
-    @inlinable public var isTransfer: Bool { rawValue <= IOAction.writeVectored.rawValue }
-    @inlinable public var isRead: Bool { self == .read || self == .readVectored }
-    @inlinable public var isWrite: Bool { self == .write || self == .writeVectored }
-    @inlinable public var isVectored: Bool { self == .readVectored || self == .writeVectored }
-    @inlinable public var isSync: Bool { self == .syncData || self == .syncFull }
+    @inlinable @inline(__always) public var isTransfer: Bool {
+        rawValue <= IOAction.writeVectored.rawValue
+    }
+    @inlinable @inline(__always) public var isRead: Bool { self == .read || self == .readVectored }
+    @inlinable @inline(__always) public var isWrite: Bool {
+        self == .write || self == .writeVectored
+    }
+    @inlinable @inline(__always) public var isVectored: Bool {
+        self == .readVectored || self == .writeVectored
+    }
+    @inlinable @inline(__always) public var isSync: Bool { self == .syncData || self == .syncFull }
     /// Whether a sync of the same descriptor waits for it: writes and allocates.
-    @inlinable public var changesData: Bool { isWrite || self == .allocate }
+    @inlinable @inline(__always) public var changesData: Bool { isWrite || self == .allocate }
 }
 
 /// What an allocate does to its range; the modes of `fallocate(2)` that do not move data about.

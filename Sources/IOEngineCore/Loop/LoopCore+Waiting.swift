@@ -1,6 +1,6 @@
 extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// Hands staged requests to the kernel and waits until `minimum` events can be handed over.
-    @inlinable
+    @inlinable @inline(__always)
     mutating func wait(minimum: Int, deadline: IOInstant?) -> IOWaitOutcome {
         precondition(
             thread == ThreadIdentity.current, "a loop belongs to the thread that made it")
@@ -36,7 +36,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     }
 
     /// For a context: waits for anything at all, a wake-up included, also with nothing in flight.
-    @inlinable
+    @inlinable @inline(__always)
     mutating func waitForAnything(_ mayBlock: Bool, deadline: IOInstant?) -> IOWaitOutcome {
         if unsafe life.pointee.isForked { return .failed(errno: Errnos.canceled) }
         if !waiting.isEmpty { stageWaitingOrFail() }
