@@ -24,7 +24,11 @@ extension SoakFile {
                 note("\(place) found something else")
             }
         case .write, .append:
-            if !stopped {
+            let isAsked = operation.isCancelled || operation.stop != .none
+            if operation.kind == .append, !stopped, isAsked, !outcome.isDone {
+                // Never continued, so what was stopped in the middle comes back short.
+                settle(operation, place, certain: outcome.transferred)
+            } else if !stopped {
                 if outcome.transferred != operation.range.count {
                     note("\(place) moved \(outcome.transferred) bytes")
                 }
