@@ -22,7 +22,7 @@ final class Device {
         if request.action.isRead {
             left = max(0, min(left, bytes.count - offset))
         } else if offset + left > bytes.count {
-            bytes.append(contentsOf: repeatElement(0, count: offset + left - bytes.count))
+            bytes += [UInt8](repeating: 0, count: offset + left - bytes.count)
         }
         let moved = left
         var position = offset

@@ -11,7 +11,7 @@ public struct FileModel: Sendable {
     /// Makes the file at least `size` long; what is new are zeros.
     public mutating func grow(to size: Int) {
         if size > bytes.count {
-            bytes.append(contentsOf: repeatElement(0, count: size - bytes.count))
+            bytes += [UInt8](repeating: 0, count: size - bytes.count)
         }
     }
 
@@ -56,9 +56,15 @@ public struct FileModel: Sendable {
 
 /// Whether a span has exactly these bytes.
 public func isEqual(_ found: RawSpan, _ wanted: [UInt8]) -> Bool {
-    var model = FileModel()
-    model.write(wanted, at: 0)
-    return found.byteCount == wanted.count && model.matches(found, at: 0)
+    guard found.byteCount == wanted.count else { return false }
+    return unsafe wanted.withUnsafeBytes { wanted in
+        unsafe found.withUnsafeBytes { found in
+            guard let wanted = wanted.baseAddress, let start = found.baseAddress else {
+                return true
+            }
+            return unsafe memcmp(wanted, start, found.count) == 0
+        }
+    }
 }
 
 /// Random bytes to fill buffers with: a block made once, copied from random places.
