@@ -21,6 +21,7 @@ let package = Package(
         .library(name: "IOEngineAIO", targets: ["IOEngineAIO"]),
         .library(name: "IOEngineThreads", targets: ["IOEngineThreads"]),
         .library(name: "IOEngineMock", targets: ["IOEngineMock"]),
+        .library(name: "IOEngineMerge", targets: ["IOEngineMerge"]),
         .library(name: "IOEngineTestKit", targets: ["IOEngineTestKit"]),
         .executable(name: "ioengine", targets: ["ioengine"]),
     ],
@@ -74,6 +75,14 @@ let package = Package(
             ],
             swiftSettings: settings),
         .target(
+            name: "IOEngineMerge",
+            dependencies: [
+                "IOEngineCore",
+                .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "BasicContainers", package: "swift-collections"),
+            ],
+            swiftSettings: settings),
+        .target(
             name: "IOEngineMock",
             dependencies: [
                 "IOEngineCore",
@@ -95,7 +104,8 @@ let package = Package(
         .target(
             name: "IOEngine",
             dependencies: [
-                "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads", "CLinux",
+                "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads",
+                "IOEngineMerge", "CLinux",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
@@ -123,7 +133,7 @@ let package = Package(
             name: "ioengine",
             dependencies: [
                 "IOEngineBench", "IOEngineCopy", "IOEngine", "IOEngineCore", "IOEngineURing",
-                "IOEngineAIO", "IOEngineThreads",
+                "IOEngineAIO", "IOEngineThreads", "IOEngineMerge",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
@@ -265,11 +275,20 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(
+            name: "IOEngineMergeTests",
+            dependencies: [
+                "IOEngineCore", "IOEngineMerge", "IOEngineURing", "IOEngineAIO",
+                "IOEngineThreads", "IOEngineMock", "IOEngineTestKit", "TestSupport", "ToyDriver",
+                .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "BasicContainers", package: "swift-collections"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
             name: "IOEngineTestKitTests",
             dependencies: [
                 "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads", "IOEngineMock",
-                "IOEngineTestKit", "KeyValueStore", "StoreCrashes", "ToyDriver", "TwoDrivers",
-                "TestSupport",
+                "IOEngineMerge", "IOEngineTestKit", "KeyValueStore", "StoreCrashes", "ToyDriver",
+                "TwoDrivers", "TestSupport",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),

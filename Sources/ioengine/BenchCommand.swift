@@ -3,6 +3,7 @@ internal import IOEngine
 internal import IOEngineAIO
 public import IOEngineBench
 internal import IOEngineCore
+internal import IOEngineMerge
 internal import IOEngineThreads
 internal import IOEngineURing
 
@@ -91,6 +92,14 @@ struct BenchCommand: ParsableCommand {
     @Flag(help: "Allows destroying what is in a file or device that exists.")
     var overwrite = false
 
+    @Option(
+        help: "Joins neighbouring IOs into requests of at most so many bytes.",
+        transform: byteCount)
+    var merge: Int?
+
+    @Option(help: "Microseconds that an IO may wait for neighbours; needs --merge.")
+    var mergeWait = 0
+
     @Option(help: "For people or for scripts.")
     var outputFormat: Format = .table
 
@@ -120,11 +129,28 @@ struct BenchCommand: ParsableCommand {
         throw ExitCode.failure
     }
 
+    func validate() throws {
+        guard mergeWait >= 0 else {
+            throw ValidationError("Nothing waits less than no time; give --merge-wait 0 or more.")
+        }
+        guard merge != nil || mergeWait == 0 else {
+            throw ValidationError("Only merged IOs wait for neighbours; give --merge as well.")
+        }
+        guard (1...IORequest.maximumTransfer).contains(merge ?? 1) else {
+            throw ValidationError(
+                "A merged request moves 1 byte to 2 GiB; give --merge a size such as 128k.")
+        }
+    }
+
     /// One specialised runner a driver.
     private func measure(_ driver: Driver, _ plan: BenchPlan) throws -> BenchReport {
         let line = LiveLine()
         defer { line?.clear() }
         let onTick = line.map { line in { (progress: BenchProgress) in line.show(progress) } }
+        if let merge {
+            let policy = MergePolicy(maximumBytes: merge, wait: .microseconds(mergeWait))
+            return try measureMerged(driver, plan, policy, onTick)
+        }
         return switch driver {
         case .uring:
             try BenchRunner.run(plan, onTick: onTick) { depth throws(IOError) in
@@ -141,6 +167,32 @@ struct BenchCommand: ParsableCommand {
         case .auto, .all:
             try BenchRunner.run(plan, onTick: onTick) { depth throws(IOError) in
                 try SystemDriver(depth: depth, configuration: .init(logger: nil))
+            }
+        }
+    }
+
+    private func measureMerged(
+        _ driver: Driver, _ plan: BenchPlan, _ policy: MergePolicy,
+        _ onTick: ((BenchProgress) -> Void)?
+    ) throws -> BenchReport {
+        switch driver {
+        case .uring:
+            try BenchRunner.run(plan, onTick: onTick) { depth throws(IOError) in
+                MergingDriver(try URingDriver(depth: depth), policy: policy)
+            }
+        case .aio:
+            try BenchRunner.run(plan, onTick: onTick) { depth throws(IOError) in
+                MergingDriver(try AIODriver(depth: depth), policy: policy)
+            }
+        case .threads:
+            try BenchRunner.run(plan, onTick: onTick) { depth throws(IOError) in
+                MergingDriver(try ThreadPoolDriver(depth: depth), policy: policy)
+            }
+        case .auto, .all:
+            try BenchRunner.run(plan, onTick: onTick) { depth throws(IOError) in
+                MergingDriver(
+                    try SystemDriver(depth: depth, configuration: .init(logger: nil)),
+                    policy: policy)
             }
         }
     }

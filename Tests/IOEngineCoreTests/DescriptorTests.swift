@@ -57,22 +57,27 @@ import Testing
 
     @Test func requestsTellWhatIsKnownOfTheirDescriptor() throws {
         let script = script()
-        var facts = IODescriptorFacts(size: 4096, inode: 1)
+        var facts = IODescriptorFacts(size: 4096, inode: 1, offsetAlignment: 512)
         script.inspects = { _ in facts }
         var loop = try makeLoop(script)
         let file = FileDescriptor(rawValue: 3)
-        for (isDirect, isInMemory) in [(false, false), (true, false), (false, true)] {
-            facts.isDirect = isDirect
-            facts.isInMemory = isInMemory
+        let wanted: [IODescriptorTraits] = [
+            .known, [.known, .direct], [.known, .inMemory], [.known, .appending],
+        ]
+        for traits in wanted {
+            facts.isDirect = traits.contains(.direct)
+            facts.isInMemory = traits.contains(.inMemory)
+            facts.isAppending = traits.contains(.appending)
             loop.forget(file)
             _ = loop.submit(.read(file, into: IOBuffer(capacity: 16), at: 0))
             _ = loop.submit(.sync(file))
             _ = loop.wait()
             while loop.next() != nil {}
         }
-        let wanted: [IODescriptorTraits] = [.known, [.known, .direct], [.known, .inMemory]]
         let seen = script.allRequests.map(\.traits)
         #expect(seen == wanted.flatMap { [$0, $0] })
+        let alignments = script.allRequests.map { 1 << Int($0.alignmentLogarithm) }
+        #expect(alignments == [1, 1, 512, 512, 1, 1, 1, 1], "only direct IO needs any")
     }
 
     @Test func openingTellsWhatIsWrong() {

@@ -298,6 +298,54 @@ import Testing
         }
     }
 
+    /// Takes nothing, and answers at every turn what was answered before.
+    private final class Repeating: MockConductor {
+        func stage(_ request: IORequest, _ queue: MockQueue) -> IOStaging { .full }
+        func submit(_ queue: MockQueue, minimum: Int, deadline: IOInstant?) -> IOWaitOutcome {
+            queue.deliver(IOCompletion(token: IOToken(slot: 0, generation: 7), result: 1))
+            return .ready
+        }
+    }
+
+    @Test func aDriverThatIsFullAndRepeatsItselfFailsTheEventInsteadOfHanging() throws {
+        let conductor = Repeating()
+        var loop = try IOLoop<NoCallback, MockDriver>(
+            depth: 1, driver: MockDevice().makeDriver(depth: 1, conductor: conductor))
+        _ = loop.submit(.noOperation())
+        var waits = 0
+        while loop.inFlight > 0, waits < 1000 {
+            waits += 1
+            _ = loop.wait()
+            while let event = loop.next() {
+                guard case .failure(let error) = event.result else { throw Errno.timedOut }
+                #expect(error.reason == .driverFull)
+            }
+        }
+        #expect(loop.inFlight == 0)
+    }
+
+    @Test func anEventThatHasBegunIsNotCancelledUnseen() throws {
+        // Without lists it goes down buffer by buffer: the second was not begun, but the event was.
+        let script = script()
+        script.maximumVectors = 0
+        var loop = try makeLoop(script)
+        var buffers = UniqueArray<IOBuffer>()
+        for _ in 0..<2 { buffers.append(IOBuffer(capacity: 4096)) }
+        guard case .accepted(let ticket) = loop.submit(.read(file, into: buffers, at: 0)) else {
+            throw Errno.noBufferSpace
+        }
+        _ = loop.wait()
+        let isFinished = loop.next() != nil
+        #expect(!isFinished)
+        script.cancelAnswer = .cancelled
+        #expect(loop.cancel(ticket) == .requested)
+        script.wrongResult = -Int(Errno.canceled.rawValue)
+        _ = loop.wait()
+        guard let event = loop.next() else { throw Errno.timedOut }
+        let (transferred, errno) = (event.transferred, event.errno)
+        #expect(errno == .canceled && transferred == 4096)
+    }
+
     @Test func anotherThreadMayNotDriveTheLoop() async {
         await #expect(processExitsWith: .failure) {
             nonisolated(unsafe) var loop = try IOLoop<NoCallback, MockDriver>(

@@ -43,6 +43,7 @@ class Script: MockConductor {
     var late = 0
     /// What `submit` answers, if not nil.
     var failure: Int32?
+    var cancelAnswer = IOCancellation.tooLate
     /// Answers transfers without touching memory: the whole length, or what was decided.
     var answersWithoutMoving = false
     var failsEverySecondSubmit = false
@@ -108,7 +109,7 @@ class Script: MockConductor {
         return .ready
     }
 
-    func cancel(_ token: IOToken, _ queue: MockQueue) -> IOCancellation { .tooLate }
+    func cancel(_ token: IOToken, _ queue: MockQueue) -> IOCancellation { cancelAnswer }
 
     func inspect(
         _ descriptor: Int32, _ device: MockDevice

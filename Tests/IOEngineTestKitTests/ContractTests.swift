@@ -1,5 +1,6 @@
 import IOEngineAIO
 import IOEngineCore
+import IOEngineMerge
 import IOEngineMock
 import IOEngineTestKit
 import IOEngineThreads
@@ -51,7 +52,7 @@ import ToyDriver
 
 /// What stands over a driver.
 enum Layer: String, CaseIterable, CustomTestStringConvertible, Sendable {
-    case none, faulty, delaying, reordering, recording, all
+    case none, faulty, delaying, reordering, recording, merging, gathering, all
 
     var testDescription: String { rawValue }
 
@@ -83,13 +84,25 @@ enum Layer: String, CaseIterable, CustomTestStringConvertible, Sendable {
             report = DriverContract.check(files: files, seed: seed) {
                 RecordingDriver(try makeDriver($0), recorder: recorder)
             }
+        case .merging:
+            report = DriverContract.check(files: files, seed: seed) {
+                MergingDriver(try makeDriver($0))
+            }
+        case .gathering:
+            // Waits for neighbours, bridges gaps, and copies whatever it joins.
+            let policy = MergePolicy(
+                maximumGap: 8192, wait: .microseconds(200), copiesPartsUpTo: 1 << 20)
+            report = DriverContract.check(files: files, seed: seed) {
+                MergingDriver(try makeDriver($0), policy: policy)
+            }
         case .all:
             report = DriverContract.check(files: files, seed: seed) {
                 RecordingDriver(
-                    ReorderingDriver(
-                        DelayingDriver(
-                            FaultyDriver(try makeDriver($0), faults: faults), by: latency,
-                            seed: seed), seed: seed), recorder: recorder)
+                    MergingDriver(
+                        ReorderingDriver(
+                            DelayingDriver(
+                                FaultyDriver(try makeDriver($0), faults: faults), by: latency,
+                                seed: seed), seed: seed)), recorder: recorder)
             }
         }
         report.forEachFailure { Issue.record("over \(rawValue): \($0)") }

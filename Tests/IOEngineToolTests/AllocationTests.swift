@@ -47,6 +47,10 @@ import Testing
             ["--mode", "context", "--submitters", "1"], ["--mode", "context", "--workers", "1"],
             ["--mode", "context", "--submitters", "2", "--workers", "1"],
             ["--mode", "context", "--driver", "aio"],
+            ["--rw", "read", "--merge", "128k"], ["--rw", "write", "--merge", "128k"],
+            ["--rw", "randrw", "--merge", "128k"],
+            ["--rw", "read", "--driver", "aio", "--merge", "128k"],
+            ["--rw", "read", "--mode", "context", "--merge", "128k"],
         ])
     func anIOAllocatesNothing(_ options: [String]) throws {
         let folder = FileManager.default.temporaryDirectory

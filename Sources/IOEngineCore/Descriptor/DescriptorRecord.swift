@@ -38,6 +38,8 @@ struct DescriptorRecord {
     @usableFromInline var isRegular = false
     /// What requests tell the driver of the file.
     @usableFromInline var traits: IODescriptorTraits = []
+    /// Of offsets in direct IO; 0: none is needed, or it is not known.
+    @usableFromInline var alignmentLogarithm: UInt8 = 0
 
     /// Device and inode, by which a reused number is recognised.
     @usableFromInline var device: UInt64 = 0
@@ -57,6 +59,9 @@ struct DescriptorRecord {
         isAppending = facts.isAppending
         isRegular = facts.kind == .regular
         traits = IODescriptorTraits(facts)
+        alignmentLogarithm =
+            facts.isDirect && facts.offsetAlignment > 0
+            ? UInt8(truncatingIfNeeded: facts.offsetAlignment.trailingZeroBitCount) : 0
         // What an earlier sync lost is lost, whoever asks.
         if device != facts.device || inode != facts.inode { syncErrno = 0 }
         device = facts.device

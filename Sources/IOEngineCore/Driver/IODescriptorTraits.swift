@@ -2,7 +2,7 @@
 /// for each IO.
 ///
 /// A hint: a user may change the descriptor behind the loop's back, so results must not depend on it,
-/// only where the work is done. A request without ``known`` comes from somebody who did not look.
+/// only where the work is done; the exception is ``appending``, for who joins or sorts writes. A request without ``known`` comes from somebody who did not look.
 @frozen
 public struct IODescriptorTraits: OptionSet, Hashable, Sendable {
     public var rawValue: UInt8
@@ -14,11 +14,15 @@ public struct IODescriptorTraits: OptionSet, Hashable, Sendable {
     @inlinable public static var direct: Self { Self(rawValue: 2) }
     /// On a file system that keeps its data in memory.
     @inlinable public static var inMemory: Self { Self(rawValue: 4) }
+    /// Open with O_APPEND: a write lands at the end of the file, whatever its offset says. Layers
+    /// neither split it nor join it with others.
+    @inlinable public static var appending: Self { Self(rawValue: 8) }
 
     /// What `facts` say.
     public init(_ facts: IODescriptorFacts) {
         self = .known
         if facts.isDirect { insert(.direct) }
         if facts.isInMemory { insert(.inMemory) }
+        if facts.isAppending { insert(.appending) }
     }
 }

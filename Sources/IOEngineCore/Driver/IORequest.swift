@@ -35,6 +35,9 @@ public struct IORequest: @unchecked Sendable {
     public var mayBlock: Bool
     /// What is known of the descriptor.
     public var traits: IODescriptorTraits
+    /// What offset and length of direct IO on the descriptor must be multiples of, as its binary
+    /// logarithm; 0: of nothing, or it is not known.
+    public var alignmentLogarithm: UInt8
 
     /// What one kernel transfer moves at most: 2^31 minus a page (MAX_RW_COUNT, `read(2)`).
     @inlinable public static var maximumTransfer: Int { 0x7fff_f000 }
@@ -46,7 +49,7 @@ public struct IORequest: @unchecked Sendable {
         offset: Int64 = 0, length: Int = 0, flags: IOFlags = [],
         allocationMode: IOAllocationMode = .extend, priority: IOPriority = .inherited,
         registeredDescriptor: Int32 = -1, registeredRegion: Int32 = -1, mayBlock: Bool = false,
-        traits: IODescriptorTraits = []
+        traits: IODescriptorTraits = [], alignmentLogarithm: UInt8 = 0
     ) {
         self.token = token
         self.action = action
@@ -62,6 +65,7 @@ public struct IORequest: @unchecked Sendable {
         self.registeredRegion = registeredRegion
         self.mayBlock = mayBlock
         self.traits = traits
+        self.alignmentLogarithm = alignmentLogarithm
     }
 }
 

@@ -21,7 +21,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
 extension IOEvent where Callback: ~Copyable {
     /// Bytes that a transfer moves when it is submitted as it is now.
     @usableFromInline
-    var bytesToMove: Int {
+    package var bytesToMove: Int {
         switch action {
         case .read: movesWholeBuffer ? buffer.capacity : wantedLength
         case .write: movesWholeBuffer ? buffer.count : wantedLength

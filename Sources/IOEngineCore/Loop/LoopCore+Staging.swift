@@ -72,7 +72,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             registeredDescriptor: slot.pointee.record?.pointee.registeredIndex ?? -1,
             registeredRegion: registeredPool == 0 ? -1 : registeredRegion(of: event.pointee.buffer),
             mayBlock: slot.pointee.machine.traits.contains(.mayBlock),
-            traits: slot.pointee.record?.pointee.traits ?? [])
+            traits: slot.pointee.record?.pointee.traits ?? [],
+            alignmentLogarithm: slot.pointee.record?.pointee.alignmentLogarithm ?? 0)
     }
 
     /// The registered region that a buffer lies in, or -1.
@@ -98,7 +99,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             priority: event.pointee.priority,
             registeredDescriptor: slot.pointee.record?.pointee.registeredIndex ?? -1,
             mayBlock: slot.pointee.machine.traits.contains(.mayBlock),
-            traits: slot.pointee.record?.pointee.traits ?? [])
+            traits: slot.pointee.record?.pointee.traits ?? [],
+            alignmentLogarithm: slot.pointee.record?.pointee.alignmentLogarithm ?? 0)
         unsafe slot.pointee.requested = 0
         guard let storage = unsafe event.pointee.vectored else { return request }
         let done = unsafe event.pointee.transferred

@@ -80,7 +80,10 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             armAbandonment(number)
             let answer = driver.cancel(token)
             // The driver has handed it back already, and the completion was not looked at yet.
-            return answer == .unknown ? .tooLate : answer
+            if answer == .unknown { return .tooLate }
+            // The request had not begun, but one of the same event before it had.
+            let hasBegun = unsafe slots.event(number).pointee.transferred > 0
+            return answer == .cancelled && hasBegun ? .requested : answer
         }
     }
 

@@ -72,17 +72,20 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// contract; the event that it refused for too long fails, so that nobody waits for ever.
     @usableFromInline
     mutating func stageWaitingOrFail() {
+        let before = waiting.count
         stageWaiting()
-        var attempts = 0
+        if waiting.count < before || atDriver > 0 { fruitlessAttempts = 0 }
         while !waiting.isEmpty, atDriver == 0, available == 0 {
+            // Counted from one wait to the next: a driver may also bring answers to nothing for ever.
+            fruitlessAttempts += 1
+            if fruitlessAttempts >= 100 {
+                fruitlessAttempts = 0
+                return refuse(waiting.pop(), IOFailure(errno: Errnos.again, reason: .driverFull))
+            }
             _ = driver.submit(minimum: 0, deadline: nil)
             // Completions that nobody took may be what fills it.
             if reap() { return }
             stageWaiting()
-            attempts += 1
-            if attempts == 100, !waiting.isEmpty {
-                refuse(waiting.pop(), IOFailure(errno: Errnos.again, reason: .driverFull))
-            }
         }
     }
 

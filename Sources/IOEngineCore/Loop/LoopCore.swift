@@ -26,6 +26,8 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
     @usableFromInline var ready: SlotQueue
     /// Accepted while the driver had no room.
     @usableFromInline var waiting: SlotQueue
+    /// How often in a row the driver took nothing of that though it had nothing to do.
+    @usableFromInline var fruitlessAttempts = 0
 
     @usableFromInline var table = DescriptorTable()
     /// For contexts: descriptor objects that are not let go the moment nothing of them is in flight, but
