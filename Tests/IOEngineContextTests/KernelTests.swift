@@ -13,9 +13,9 @@ import Testing
         .enabled(
             if: !Sanitizer.isThread,
             "ThreadSanitizer cannot follow the fork of a process with several threads"),
-        arguments: ["forked-context", "forked-inside", "forked-loop"])
+        arguments: ["forked-context", "forked-inside", "forked-loop", "forked-while-closing"])
     func forks(_ scenario: String) {
-        // A forked child gives nothing of the engine's back, on purpose.
+        // A child has not the stacks that held what its parent allocated, and gives none of it back.
         run(scenario, ["env", Command.sanitizerOptions("detect_leaks=0")])
     }
 

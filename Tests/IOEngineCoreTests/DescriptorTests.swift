@@ -18,6 +18,25 @@ import Testing
 
     func script() -> Script { Script(seed: 1, depth: 4, fileSize: 4096, regionSize: 4096) }
 
+    /// The kernel may still look the number up, or write to what has it by then.
+    @Test func underARequestThatADeadDriverNeverSettlesTheNumberStaysOpen() throws {
+        let number: Int32
+        let script = script()
+        script.late = 100
+        do {
+            let object = try open()
+            number = object.rawValue
+            let facts = object.facts
+            script.inspects = { _ in facts }
+            var loop = try makeLoop(script)
+            #expect(loop.submit(.sync(object)).isAccepted == true)
+            _ = loop.wait(minimum: 0)
+            script.failure = Errno.ioError.rawValue
+        }
+        #expect(isOpen(number), "it was closed under a request")
+        close(number)
+    }
+
     @Test func theFactsOfKindsOfFiles() throws {
         let folder = try FileDescriptor.open(FilePath("/"), .readOnly)
         #expect(try IODescriptorFacts(of: folder.rawValue).kind == .directory)

@@ -245,3 +245,79 @@ private final class SharedCount: Sendable {
 private func makeContext(_ configuration: IOContextConfiguration) throws -> HelperContext {
     try makeContext(depth: 8, configuration)
 }
+
+/// A process forks while its threads wait for descriptors to be closed. The child has their count, and
+/// not the threads: those that wait in the child are woken all the same, and nothing waits for the others.
+func forkedWhileClosing(_ arguments: [String]) throws {
+    let path = FilePath(arguments[0])
+    let files = try closing(path, count: 4) { loop, waiting in
+        // They wait, or are about to: a fork at any moment must do no harm.
+        for round in 0..<10 {
+            usleep(useconds_t(round * 1000))
+            let child = linux_fork()
+            if child == 0 {
+                alarm(20)
+                for _ in 0..<3 {
+                    let own = try closing(path, count: 2) { _, _ in usleep(5000) }
+                    check(own.allSatisfy { fcntl($0.rawValue, F_GETFD) < 0 }, "still open")
+                }
+                _exit(unsafe failures == 0 ? 0 : 1)
+            }
+            expectEnd(of: child, "round \(round)")
+        }
+    }
+    check(files.allSatisfy { $0.isClosed }, "closed")
+}
+
+/// Closes files with writes in flight while threads wait for that; calls `body` before these settle.
+private func closing(
+    _ path: FilePath, count: Int,
+    _ body: (inout HelperLoop<URingDriver>, [HelperThread]) throws -> Void
+) throws -> [IODescriptor] {
+    var loop = try makeLoop()
+    var files: [IODescriptor] = []
+    for _ in 0..<count {
+        let file = try IODescriptor.open(path, .readWrite, options: [.create])
+        check(
+            loop.submit(.write(file, from: IOBuffer(zeroed: 4096), at: 0)).isAccepted, "a write")
+        files.append(file)
+    }
+    let waiting = files.map { file in
+        check((try? file.close()) == false, "closed under a write")
+        return HelperThread { file.waitUntilClosed() }
+    }
+    try body(&loop, waiting)
+    while loop.inFlight > 0 {
+        _ = loop.wait(minimum: 1)
+        while let event = loop.next() { _ = consume event }
+    }
+    // What is held a little longer is let go before the next wait.
+    _ = loop.wait(minimum: 0)
+    for thread in waiting { thread.join() }
+    return files
+}
+
+/// A thread.
+private final class HelperThread {
+    private final class Body {
+        let run: () -> Void
+        init(_ run: @escaping () -> Void) { self.run = run }
+    }
+
+    private var thread = pthread_t()
+
+    init(_ body: @escaping @Sendable () -> Void) {
+        let box = unsafe Unmanaged.passRetained(Body(body))
+        let answer = unsafe pthread_create(
+            &thread, nil,
+            { argument in
+                // Takes over the reference that `passRetained` made.
+                unsafe Unmanaged<Body>.fromOpaque(argument.unsafelyUnwrapped)
+                    .takeRetainedValue().run()
+                return nil
+            }, box.toOpaque())
+        check(answer == 0, "no thread")
+    }
+
+    func join() { pthread_join(thread, nil) }
+}

@@ -23,6 +23,7 @@ let scenarios: [String: ([String]) throws -> Void] = [
     "forked-context": forkedContext,
     "forked-loop": forkedLoop,
     "forked-inside": forkedInside,
+    "forked-while-closing": forkedWhileClosing,
     "context-signal-storm": contextSignalStorm,
     "refusal": refusal,
     "run-refused": runRefused,

@@ -166,9 +166,12 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
         if unsafe core.pointee.bytesInFlight == 0 { return true }
         var left = unsafe core.pointee.maximumBytes - core.pointee.bytesInFlight
         for position in shared.queue.head..<shared.queue.head + count {
-            left -= unsafe shared.queue.element(at: position)?.pointee.event.bytesToMove ?? 0
+            let bytes = unsafe shared.queue.element(at: position)?.pointee.event.bytesToMove ?? 0
+            // Lengths that make no sense are refused later, one by one: their sum may not exist.
+            if bytes > left { return false }
+            left -= bytes
         }
-        return left >= 0
+        return true
     }
 
     /// Accepts one event of the backlog into a slot.

@@ -89,10 +89,11 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
         }
         // Those who still wait for an answer: everything has ended.
         for letter in letters { unsafe answer(letter, me) }
+        // Before the jobs are given away: who hears of it may start some.
+        unsafe reportSettled(me)
         for job in unsafe me.pointee.jobs + jobs { StrayJobs.run(job) }
         for request in unsafe me.pointee.fenced { answer(request.action) }
         unsafe me.pointee.draining?.reply.give(true)
-        unsafe reportSettled(me)
         if let workers { workers.pool.remove(shared) }
         shared.lastInFlight.store(0, ordering: .relaxed)
         shared.lastHead.store(shared.queue.end, ordering: .relaxed)

@@ -213,17 +213,20 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
     }
 
     private mutating func finishDrain() {
-        guard let request = draining else { return }
-        guard unsafe core.pointee.drainRemaining == 0 && core.pointee.huskCount == 0 else {
-            // Continuations and what was held goes down later.
-            unsafe core.pointee.needsHaste = true
-            return
+        // One that waited behind another may have nothing left to wait for: nobody would wake the loop
+        // for it.
+        while let request = draining {
+            guard unsafe core.pointee.drainRemaining == 0 && core.pointee.huskCount == 0 else {
+                // Continuations and what was held goes down later.
+                unsafe core.pointee.needsHaste = true
+                return
+            }
+            let handed = request.phase == 0 ? handedEven : handedOdd
+            guard shared.returned(request.phase) == handed else { return }
+            draining = nil
+            request.reply.give(true)
+            passFences()
         }
-        let handed = request.phase == 0 ? handedEven : handedOdd
-        guard shared.returned(request.phase) == handed else { return }
-        draining = nil
-        request.reply.give(true)
-        passFences()
     }
 }
 

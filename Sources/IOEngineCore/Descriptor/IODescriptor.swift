@@ -27,8 +27,9 @@ public final class IODescriptor: Sendable {
     private static let flags: UInt64 = closing | closed | gone
     /// Loops that hold it.
     private static let holds: UInt64 = 0xffff_ffff
+    private static let generations: UInt64 = ~(flags | holds)
     /// For those who wait for any descriptor to be closed.
-    private static let closings = WaitingRoom()
+    private static var closings: WaitingRoom { ClosingRoom.current }
     private static let identities = Atomic<UInt64>(1)
 
     /// Takes over an open descriptor; it is closed with this object. Throws EBADF for a number that is
@@ -53,9 +54,9 @@ public final class IODescriptor: Sendable {
     }
 
     deinit {
-        if state.load(ordering: .acquiring) & (Self.closing | Self.closed) == 0 {
-            _ = Glibc.close(rawValue)
-        }
+        // What a dead driver may still do keeps the number: nobody lets go of it any more.
+        letDeadLoopsGo()
+        if state.load(ordering: .acquiring) & ~Self.generations == 0 { _ = Glibc.close(rawValue) }
     }
 
     /// The number, still open, for calls of your own. Keep this object for as long as you use it: the
@@ -123,7 +124,7 @@ public final class IODescriptor: Sendable {
     private func letDeadLoopsGo() {
         let generation = UInt64(unsafe EngineLife.generation) << 32
         var seen = state.load(ordering: .acquiring)
-        while seen & ~(Self.flags | Self.holds) != generation {
+        while seen & Self.generations != generation {
             let (exchanged, original) = state.compareExchange(
                 expected: seen, desired: seen & Self.flags | generation,
                 ordering: .acquiringAndReleasing)
