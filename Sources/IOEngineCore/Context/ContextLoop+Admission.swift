@@ -13,11 +13,13 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
         }
         // It goes behind what workers submitted when the queue was full.
         if workers != nil, event.action.isSync { takeReturns() }
-        if hasBacklog { admit() }
         if hasBacklog {
-            guard hasRight else { return .full(event) }
-            hasRight = false
-            return .accepted(park(event, limits))
+            admit()
+            if hasBacklog {
+                guard hasRight else { return .full(event) }
+                hasRight = false
+                return .accepted(park(event, limits))
+            }
         }
         if event.action.isSync, shared.queue.end != shared.queue.head {
             // It goes behind everything whose submission has returned, also if a producer that claimed

@@ -112,7 +112,15 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
         }
         if unsafe me.pointee.needsAttention, unsafe !attend(me) { return false }
         unsafe me.pointee.core.pointee.endLingering()
-        unsafe me.pointee.handDownAndWait()
+        guard let wait = unsafe prepareToWait(me) else { return true }
+        let outcome = unsafe me.pointee.core.pointee.waitForAnything(
+            wait.mayBlock, deadline: wait.deadline)
+        unsafe me.pointee.shared.isSleeping.store(false, ordering: .relaxed)
+        if case .failed = outcome {
+            unsafe me.pointee.noteFailure()
+        } else {
+            unsafe me.pointee.failures = 0
+        }
         return true
     }
 
@@ -168,6 +176,7 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
             }
             if unsafe me.pointee.shared.isForked { return }
             if unsafe me.pointee.hasBacklog { unsafe me.pointee.admit() }
+            if unsafe core.pointee.isReapedDry && me.pointee.refused.isEmpty { break }
         }
         unsafe me.pointee.hasRight = false
     }
@@ -241,24 +250,52 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
 
     // MARK: Sleeping
 
-    /// Submits and, if there is nothing left to do, sleeps until something comes.
+    /// How the loop may wait.
+    @frozen @usableFromInline
+    struct Wait {
+        @usableFromInline let mayBlock: Bool
+        @usableFromInline let deadline: IOInstant?
+
+        @inlinable
+        init(mayBlock: Bool, deadline: IOInstant?) {
+            self.mayBlock = mayBlock
+            self.deadline = deadline
+        }
+    }
+
+    /// Lets everybody see that the loop submits now and, if there is nothing left to do, sleeps until
+    /// something comes. Nil: something came already.
     @inlinable @inline(__always)
-    mutating func handDownAndWait() {
+    static func prepareToWait(_ me: UnsafeMutablePointer<Self>) -> Wait? {
+        let core = unsafe me.pointee.core
         let isQuiet =
             unsafe core.pointee.atDriver == 0 && core.pointee.available == 0
-            && core.pointee.waiting.isEmpty && jobs.isEmpty && refused.isEmpty && !isOutOfRoom
-        if isQuiet, spin.isWorthIt, !isEnding, spinForWork() { return }
-        if workers != nil { shared.needsReturns.store(waitsForReturns, ordering: .relaxed) }
+            && core.pointee.waiting.isEmpty && me.pointee.jobs.isEmpty
+            && me.pointee.refused.isEmpty && !me.pointee.isOutOfRoom
+        if unsafe isQuiet && me.pointee.spin.isWorthIt && !me.pointee.isEnding
+            && me.pointee.spinForWork()
+        {
+            return nil
+        }
+        if unsafe me.pointee.workers != nil {
+            unsafe me.pointee.shared.needsReturns.store(
+                me.pointee.waitsForReturns, ordering: .relaxed)
+        }
         // Pairs with the fence in `wake`: what was brought before is seen below.
-        ThreadFence.raise(shared.isSleeping)
-        if shared.producers.waiting.load(ordering: .relaxed) > 0 { letProducersIn() }
-        let mayBlock = isIdle
-        if mayBlock, isQuiet { sleptSince = IOInstant.monotonic().nanoseconds }
-        let deadline = min(backlogDeadline, endStage == .abandoning ? .max : endDeadline)
-        let outcome = unsafe core.pointee.waitForAnything(
-            mayBlock, deadline: deadline == .max ? nil : IOInstant(nanoseconds: deadline))
-        shared.isSleeping.store(false, ordering: .relaxed)
-        if case .failed = outcome { noteFailure() } else { failures = 0 }
+        unsafe ThreadFence.raise(me.pointee.shared.isSleeping)
+        if unsafe me.pointee.shared.producers.waiting.load(ordering: .relaxed) > 0 {
+            unsafe me.pointee.letProducersIn()
+        }
+        let mayBlock = unsafe me.pointee.isIdle
+        if mayBlock, isQuiet {
+            unsafe me.pointee.sleptSince = IOInstant.monotonic().nanoseconds
+        }
+        let deadline = unsafe min(
+            me.pointee.backlogDeadline,
+            me.pointee.endStage == .abandoning ? .max : me.pointee.endDeadline)
+        return Wait(
+            mayBlock: mayBlock,
+            deadline: deadline == .max ? nil : IOInstant(nanoseconds: deadline))
     }
 
     /// Nothing to do until somebody wakes the loop.

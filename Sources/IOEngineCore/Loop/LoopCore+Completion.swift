@@ -59,6 +59,14 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         }
     }
 
+    /// Everything that the driver had at the last look is handed over, and it had no more. Spares a look
+    /// in vain: what has finished since is found after the next hand-down, which it ends.
+    @inlinable @inline(__always)
+    var isReapedDry: Bool {
+        unsafe completionHead == completionCount && completionCount < completions.count
+            && ready.isEmpty && huskCount == 0
+    }
+
     /// Fetches finished requests from the driver. False: there are none.
     @inlinable
     mutating func reap() -> Bool {
@@ -304,7 +312,12 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// Lets go what is idle now that the loop is about to wait.
     @inlinable @inline(__always)
     mutating func endLingering() {
-        if !lingering.isEmpty { endLingeringOfIdle() }
+        for index in 0..<lingering.count
+        where unsafe lingering[index].record.pointee.objectInFlight == 0
+            || lingering[index].object.isClosed
+        {
+            return endLingeringOfIdle()
+        }
     }
 
     @usableFromInline

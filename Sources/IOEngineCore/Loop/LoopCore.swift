@@ -122,7 +122,8 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
         lingering.reserveCapacity(lingersAtMost)
         unsafe free = .allocate(capacity: depth)
         for i in 0..<depth { unsafe (free + i).initialize(to: UInt32(depth - 1 - i)) }
-        unsafe completions = .allocate(capacity: min(depth, 256))
+        // One more than there can be at small depths: with room left, it is known that there are no more.
+        unsafe completions = .allocate(capacity: min(depth, 256) + 1)
         ready = SlotQueue(depth: depth)
         waiting = SlotQueue(depth: depth)
         maximumVectors = min(max(1, capabilities.maximumVectors), IOVector.maximumCount)
