@@ -54,7 +54,9 @@ import Testing
         #expect(none.findings.first?.level == .problem)
     }
 
-    @Test("where fs.aio-max-nr leaves no room, the next driver serves and the sysctl is named")
+    @Test(
+        "where fs.aio-max-nr leaves no room, the next driver serves and the sysctl is named",
+        .enabled(if: AIOLimit.mayBeChanged, AIOLimit.whyNot))
     func exhausted() throws {
         _ = try AIOLimit.changed(to: 0, beyondUsed: false) {
             // A depth that io_uring does not have.

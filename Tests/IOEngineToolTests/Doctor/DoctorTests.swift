@@ -91,7 +91,9 @@ import Testing
         #expect(try privileged.findings("memory").isEmpty)
     }
 
-    @Test("with fs.aio-max-nr used up by another process it names the sysctl")
+    @Test(
+        "with fs.aio-max-nr used up by another process it names the sysctl",
+        .enabled(if: AIOLimit.mayBeChanged, AIOLimit.whyNot))
     func exhausted() throws {
         let held = 40
         _ = try AIOLimit.changed(to: 1000) {
@@ -125,7 +127,9 @@ import Testing
         }
     }
 
-    @Test("where fs.aio-max-nr leaves too few for the depth, it works and says so")
+    @Test(
+        "where fs.aio-max-nr leaves too few for the depth, it works and says so",
+        .enabled(if: AIOLimit.mayBeChanged, AIOLimit.whyNot))
     func scarce() throws {
         _ = try AIOLimit.changed(to: 10) {
             let diagnosis = try Diagnosis(["--iodepth", "64"])
