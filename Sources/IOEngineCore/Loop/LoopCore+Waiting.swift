@@ -87,6 +87,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             if reap() { return }
             stageWaiting()
         }
+        fruitlessAttempts = 0
     }
 
     /// Waits until nothing is in flight, and hands each event to `body`. What the driver can no longer
