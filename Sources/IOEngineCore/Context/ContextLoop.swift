@@ -176,7 +176,6 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
             }
             if unsafe me.pointee.shared.isForked { return }
             if unsafe me.pointee.hasBacklog { unsafe me.pointee.admit() }
-            if unsafe core.pointee.isReapedDry && me.pointee.refused.isEmpty { break }
         }
         unsafe me.pointee.hasRight = false
     }

@@ -59,14 +59,6 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         }
     }
 
-    /// Everything that the driver had at the last look is handed over, and it had no more. Spares a look
-    /// in vain: what has finished since is found after the next hand-down, which it ends.
-    @inlinable @inline(__always)
-    var isReapedDry: Bool {
-        unsafe completionHead == completionCount && completionCount < completions.count
-            && ready.isEmpty && huskCount == 0
-    }
-
     /// Fetches finished requests from the driver. False: there are none.
     @inlinable
     mutating func reap() -> Bool {

@@ -122,8 +122,7 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
         lingering.reserveCapacity(lingersAtMost)
         unsafe free = .allocate(capacity: depth)
         for i in 0..<depth { unsafe (free + i).initialize(to: UInt32(depth - 1 - i)) }
-        // One more than there can be at small depths: with room left, it is known that there are no more.
-        unsafe completions = .allocate(capacity: min(depth, 256) + 1)
+        unsafe completions = .allocate(capacity: min(depth, 256))
         ready = SlotQueue(depth: depth)
         waiting = SlotQueue(depth: depth)
         maximumVectors = min(max(1, capabilities.maximumVectors), IOVector.maximumCount)
