@@ -181,7 +181,7 @@ let package = Package(
             name: "TestHelper",
             dependencies: [
                 "IOEngine", "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads",
-                "CLinux",
+                "CLinux", "TestSupport",
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "BasicContainers", package: "swift-collections"),
             ],

@@ -88,15 +88,7 @@ struct ContextLadder {
     }
 
     private static func setting(_ name: String) -> String {
-        let path = FilePath("/proc/sys/fs/\(name)")
-        guard let file = try? FileDescriptor.open(path, .readOnly, options: .closeOnExec) else {
-            return "unknown"
-        }
-        defer { try? file.close() }
-        var bytes = [UInt8](repeating: 0, count: 32)
-        let count =
-            (try? unsafe bytes.withUnsafeMutableBytes { unsafe try file.read(into: $0) }) ?? 0
-        return String(decoding: bytes[..<count].filter { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
+        SmallFile.text("/proc/sys/fs/\(name)") ?? "unknown"
     }
 
     private func advice(_ errno: Int32) -> String {

@@ -1,36 +1,26 @@
-internal import Synchronization
+/// Memory that may be written to for as long as the process lives: a driver died, or broke the contract,
+/// with requests in flight, and nobody knows when it lets go. Kept for ever, on purpose, and reachable, so
+/// that leak checkers understand.
+///
+/// Bound: what such a driver had in flight; nothing of one that keeps to the contract.
+package enum AbandonedMemory {
+    private static let addresses = LockedValue<[UInt]>([])
 
-/// Memory that the kernel may write to for as long as the process lives, because a driver died with
-/// requests in flight. Kept for ever, on purpose, and reachable, so that leak checkers understand.
-enum AbandonedMemory {
-    private static let buffers = LockedValue<[Keeper]>([])
-
-    /// How many buffers there are.
-    static var count: Int { buffers.withLock { $0.count } }
-
-    static func keep(_ buffer: consuming IOBuffer) {
-        let keeper = Keeper(buffer)
-        buffers.withLock { $0.append(keeper) }
+    /// - Parameter memory: Allocated; from now on nobody else's.
+    package static func keep(_ memory: UnsafeMutableRawPointer) {
+        let address = UInt(bitPattern: memory)
+        addresses.withLock { $0.append(address) }
     }
 
-    static func keep(_ vectored: IOVectorStorage) {
-        let keeper = Keeper(vectored)
-        buffers.withLock { $0.append(keeper) }
+    /// Keeps an object, and with it the memory that it owns.
+    package static func keep(_ owner: AnyObject) {
+        unsafe keep(Unmanaged.passRetained(owner).toOpaque())
     }
 
-    /// Holds what the kernel may still use; never taken apart.
-    private final class Keeper: Sendable {
+    static func keep(_ buffer: consuming IOBuffer) { keep(Keeper(buffer)) }
+
+    private final class Keeper {
         let buffer: IOBuffer
-        let vectored: IOVectorStorage?
-
-        init(_ buffer: consuming IOBuffer) {
-            self.buffer = buffer
-            vectored = nil
-        }
-
-        init(_ vectored: IOVectorStorage) {
-            buffer = IOBuffer()
-            self.vectored = vectored
-        }
+        init(_ buffer: consuming IOBuffer) { self.buffer = buffer }
     }
 }

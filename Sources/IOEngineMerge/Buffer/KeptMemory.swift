@@ -18,9 +18,6 @@ final class KeptMemory: @unchecked Sendable {
 
     var base: UnsafeMutableRawPointer { unsafe bytes.baseAddress.unsafelyUnwrapped }
 
-    /// What is kept for ever, reachable, so that leak checkers understand.
-    private static let kept = LockedValue<[KeptMemory]>([])
-
     /// Never frees it.
-    func keepForEver() { Self.kept.withLock { $0.append(self) } }
+    func keepForEver() { AbandonedMemory.keep(self) }
 }

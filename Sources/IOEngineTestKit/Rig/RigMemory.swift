@@ -4,7 +4,7 @@ internal import IOEngineCore
 /// Memory for requests, with a guard before and behind it that nobody may touch.
 ///
 /// Ownership: freed with the last reference. A check that fails leaves early, with requests in flight
-/// on a driver that is wrong; so the memory is handed to `KeptMemory` if it was not given back by
+/// on a driver that is wrong; so the memory is handed to `AbandonedMemory` if it was not given back by
 /// `release`.
 @safe
 final class RigMemory {
@@ -27,7 +27,7 @@ final class RigMemory {
     }
 
     deinit {
-        if isReleased { unsafe all.deallocate() } else { unsafe KeptMemory.keep(all) }
+        if isReleased { unsafe all.deallocate() } else { unsafe AbandonedMemory.keep(all) }
     }
 
     private static let guardByte: UInt8 = 0xa7
@@ -88,7 +88,7 @@ final class RigVectors {
     }
 
     deinit {
-        if isReleased { unsafe vectors.deallocate() } else { unsafe KeptMemory.keep(address) }
+        if isReleased { unsafe vectors.deallocate() } else { unsafe AbandonedMemory.keep(address) }
     }
 
     /// Nothing is in flight on them or on their memory any more.

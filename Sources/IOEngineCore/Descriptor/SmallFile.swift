@@ -1,12 +1,12 @@
 internal import SystemPackage
 
 /// Files of /proc and /sys: made when they are read, without a size.
-enum SmallFile {
+package enum SmallFile {
     /// More than this is nothing that is looked at here.
     private static let most = 4 << 20
 
     /// What is in it, without the last line's end. Nil: it cannot be read.
-    static func text(_ path: String) -> String? {
+    package static func text(_ path: String) -> String? {
         guard
             let file = try? FileDescriptor.open(
                 FilePath(path), .readOnly, options: .closeOnExec)
@@ -27,5 +27,5 @@ enum SmallFile {
         return String(decoding: all, as: UTF8.self)
     }
 
-    static func number(_ path: String) -> Int? { text(path).flatMap { Int($0) } }
+    package static func number(_ path: String) -> Int? { text(path).flatMap { Int($0) } }
 }
