@@ -9,15 +9,7 @@ import Testing
     @Test("drains that wait behind one another all end")
     func drains() throws {
         let context = try TestContext.make(depth: 4, try .with(workers: 1))
-        let isIn = Latch()
-        let letGo = Latch()
-        try context.give(
-            .noOperation(
-                callback: ClosureCallback { _ in
-                    isIn.countDown()
-                    letGo.wait()
-                }))
-        try #require(isIn.wait())
+        let block = try Blocked(context)
         let ended = Latch(3)
         let threads = try (0..<3).map { _ in
             try TestThread {
@@ -27,7 +19,7 @@ import Testing
         }
         // The letters of most are read by now, whatever the scheduler does: each of these is one too.
         for _ in 0..<1000 { _ = context.snapshot() }
-        letGo.countDown()
+        block.release()
         #expect(ended.wait(), "\(ended.remaining) drains are left, and nothing is in flight")
         // Ends those that are left.
         context.shutdown()

@@ -183,24 +183,12 @@ import Testing
         try driver.mustStage(.plain(.syncFull, 0, file.rawValue))
         _ = try driver.finish(1)
         var found = 0
-        let threads = Command.run(["ls", "/proc/\(getpid())/task"]).output
-        for thread in threads.split(separator: "\n") {
-            let status = text(at: "/proc/self/task/\(thread)/status")
-            guard status.contains("Name:\tioengine-pool\n") else { continue }
+        for thread in ThreadList.named("ioengine-pool") {
             found += 1
             // All but those that cannot be blocked, the C library's own two (32 and 33), and what
             // a fault raises.
-            let line = status.split(separator: "\n").first { $0.hasPrefix("SigBlk:") }
-            #expect(line == "SigBlk:\tfffffffe7ffbfa07")
+            #expect(thread.status("SigBlk") == "fffffffe7ffbfa07")
         }
         #expect(found >= 1)
-    }
-
-    private func text(at path: String) -> String {
-        guard let file = try? FileDescriptor.open(FilePath(path), .readOnly) else { return "" }
-        defer { try? file.close() }
-        var bytes = [UInt8](repeating: 0, count: 8192)
-        let count = (try? unsafe bytes.withUnsafeMutableBytes { unsafe try file.read(into: $0) })
-        return String(decoding: bytes[..<(count ?? 0)], as: UTF8.self)
     }
 }

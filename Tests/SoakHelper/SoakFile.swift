@@ -102,15 +102,7 @@ final class SoakFile {
         return (operation, isDirect)
     }
 
-    /// The pages from a range, and everything from the end of the file on where it reaches that.
     private func claim(_ range: Range<Int>) -> Range<Int>? {
-        var claim =
-            range.lowerBound / Self.page * Self.page..<(range.upperBound + Self.page - 1)
-            / Self.page * Self.page
-        if range.upperBound > model.size {
-            claim = min(claim.lowerBound, model.size / Self.page * Self.page) ..< .max
-        }
-        for other in operations.values where other.claim.overlaps(claim) { return nil }
-        return claim
+        model.claim(range, page: Self.page, besides: operations.values.map(\.claim))
     }
 }

@@ -2,6 +2,7 @@ import Glibc
 import IOEngineCore
 import IOEngineURing
 import SystemPackage
+import TestSupport
 
 typealias HelperContext = IOContext<ClosureCallback, URingDriver>
 
@@ -20,14 +21,15 @@ func manyContexts(_ arguments: [String]) throws {
         FilePath(arguments[0]), .readWrite, options: [.create, .truncate])
     // A sanitizer may have a thread of its own, from the first of ours on.
     try makeContext().shutdown()
-    let threads = count("/proc/self/task")
-    // Whoever started this may have left some open.
-    let descriptors = count("/proc/self/fd")
+    // Whoever started this may have left descriptors open.
+    let before = Possessions.now
     var memory = 0
     for round in 0..<400 {
         if round == 200 {
-            check(settle { count("/proc/self/task") <= threads }, "threads are left, half way")
-            memory = residentPages()
+            check(
+                eventually { Possessions.now.threads <= before.threads },
+                "threads are left, half way")
+            memory = Possessions.now.residentPages
         }
         var configuration = IOContextConfiguration()
         configuration.recordsLatencies = round % 5 == 0
@@ -44,39 +46,12 @@ func manyContexts(_ arguments: [String]) throws {
         }
     }
     check(
-        settle { count("/proc/self/task") <= threads },
-        "\(count("/proc/self/task") - threads) threads are left")
+        eventually { Possessions.now.threads <= before.threads },
+        "\(Possessions.now.threads - before.threads) threads are left")
     check(
-        settle { count("/proc/self/fd") <= descriptors },
-        "\(count("/proc/self/fd") - descriptors) descriptors are left")
-    let grown = residentPages() - memory
+        eventually { Possessions.now.descriptors <= before.descriptors },
+        "\(Possessions.now.descriptors - before.descriptors) descriptors are left")
+    let grown = Possessions.now.residentPages - memory
     // Stacks of threads come and go; what is left of each context would add up.
     check(grown < 512, "\(grown) pages of memory are left after 200 contexts")
-}
-
-private func settle(_ isSo: () -> Bool) -> Bool {
-    for _ in 0..<10_000 {
-        if isSo() { return true }
-        usleep(1000)
-    }
-    return isSo()
-}
-
-/// Entries of a folder.
-private func count(_ path: String) -> Int {
-    guard let folder = unsafe opendir(path) else { return -1 }
-    defer { unsafe closedir(folder) }
-    var count = -2
-    while unsafe readdir(folder) != nil { count += 1 }
-    return count
-}
-
-private func residentPages() -> Int {
-    guard let file = unsafe fopen("/proc/self/statm", "r") else { return 0 }
-    defer { unsafe fclose(file) }
-    var line = [CChar](repeating: 0, count: 128)
-    guard unsafe fgets(&line, 128, file) != nil else { return 0 }
-    let text = String(
-        decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    return text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
 }

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import IOEngineCore
 internal import Synchronization
 internal import SystemPackage
 public import Testing
@@ -24,7 +25,7 @@ public enum AIOLimit {
         """
 
     private static let gate = Gate()
-    private static let path: FilePath = "/proc/sys/fs/aio-max-nr"
+    private static let path = "/proc/sys/fs/aio-max-nr"
 
     /// Makes something that needs a context, while nobody has changed the limit.
     public static func unchanged<R: ~Copyable>(_ body: () throws -> R) throws -> R {
@@ -44,7 +45,8 @@ public enum AIOLimit {
     ) throws -> R? {
         unsafe pthread_rwlock_wrlock(gate.lock)
         defer { unsafe pthread_rwlock_unlock(gate.lock) }
-        guard let before = number(at: path), let used = number(at: "/proc/sys/fs/aio-nr"),
+        guard let before = SmallFile.number(path),
+            let used = SmallFile.number("/proc/sys/fs/aio-nr"),
             set(limit + (beyondUsed ? used : 0))
         else {
             print("skipped: the sysctl fs.aio-max-nr cannot be changed here")
@@ -60,20 +62,10 @@ public enum AIOLimit {
     public static func change(to limit: Int) -> Bool { set(limit) }
 
     /// Requests that the contexts of the whole machine are made for.
-    public static var used: Int? { number(at: "/proc/sys/fs/aio-nr") }
-
-    private static func number(at path: FilePath) -> Int? {
-        guard let file = try? FileDescriptor.open(path, .readOnly) else { return nil }
-        defer { try? file.close() }
-        var bytes = [UInt8](repeating: 0, count: 32)
-        let count = try? unsafe bytes.withUnsafeMutableBytes { unsafe try file.read(into: $0) }
-        return Int(
-            String(
-                decoding: bytes[..<(count ?? 0)].filter { $0 > UInt8(ascii: " ") }, as: UTF8.self))
-    }
+    public static var used: Int? { SmallFile.number("/proc/sys/fs/aio-nr") }
 
     private static func set(_ number: Int) -> Bool {
-        guard let file = try? FileDescriptor.open(path, .writeOnly) else { return false }
+        guard let file = try? FileDescriptor.open(FilePath(path), .writeOnly) else { return false }
         defer { try? file.close() }
         return (try? file.writeAll(Array("\(number)\n".utf8))) != nil
     }

@@ -35,6 +35,21 @@ public struct FileModel: Sendable {
         }
     }
 
+    /// What a request on a range has to itself: the pages from the range, and everything from the end of
+    /// the file on where it reaches that.
+    ///
+    /// - Parameters:
+    ///   - page: Bytes of a page.
+    ///   - others: What others have.
+    /// - Returns: Nil: some of it belongs to another.
+    public func claim(
+        _ range: Range<Int>, page: Int, besides others: some Sequence<Range<Int>>
+    ) -> Range<Int>? {
+        var claim = range.lowerBound / page * page..<(range.upperBound + page - 1) / page * page
+        if range.upperBound > size { claim = min(claim.lowerBound, size / page * page) ..< .max }
+        return others.contains { $0.overlaps(claim) } ? nil : claim
+    }
+
     /// How many bytes a read gets.
     public func readable(at offset: Int, count: Int) -> Int { max(0, min(count, size - offset)) }
 

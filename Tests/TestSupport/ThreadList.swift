@@ -1,4 +1,5 @@
 internal import Glibc
+internal import IOEngineCore
 
 /// The threads of this process, as the kernel lists them.
 public enum ThreadList {
@@ -19,7 +20,7 @@ public enum ThreadList {
         }
 
         private func contents(_ file: String) -> String? {
-            ThreadList.contents("/proc/self/task/\(number)/\(file)")
+            SmallFile.text("/proc/self/task/\(number)/\(file)")
         }
     }
 
@@ -32,21 +33,13 @@ public enum ThreadList {
                 unsafe String(cString: UnsafeRawPointer(start).assumingMemoryBound(to: CChar.self))
             }
             guard let number = Int32(name),
-                let label = contents("/proc/self/task/\(number)/comm")
+                let label = SmallFile.text("/proc/self/task/\(number)/comm")
             else { continue }
-            entries.append(Entry(number: number, name: String(label.dropLast())))
+            entries.append(Entry(number: number, name: label))
         }
         return entries
     }
 
     public static func named(_ name: String) -> [Entry] { all.filter { $0.name == name } }
 
-    private static func contents(_ path: String) -> String? {
-        let file = unsafe Glibc.open(path, O_RDONLY)
-        guard file >= 0 else { return nil }
-        defer { Glibc.close(file) }
-        var bytes = [UInt8](repeating: 0, count: 8192)
-        let count = unsafe Glibc.read(file, &bytes, bytes.count)
-        return count < 0 ? nil : String(decoding: bytes[..<count], as: UTF8.self)
-    }
 }

@@ -1,23 +1,23 @@
-import Glibc
-import IOEngineCore
+internal import Glibc
+internal import IOEngineCore
 
-/// What a process has.
-struct Possessions {
-    var descriptors: Int
-    var threads: Int
+/// What this process has.
+public struct Possessions: Sendable {
+    public var descriptors: Int
+    public var threads: Int
     /// Rings of Linux AIO.
-    var contexts: Int
-    /// Bytes that are in memory.
-    var resident: Int
+    public var contexts: Int
+    /// Pages that are in memory.
+    public var residentPages: Int
 
-    static var now: Possessions {
+    public static var now: Possessions {
         Possessions(
             descriptors: entries("/proc/self/fd"), threads: entries("/proc/self/task"),
-            contexts: rings, resident: residentPages * Int(getpagesize()))
+            contexts: rings, residentPages: residentPages)
     }
 
     /// What is left over, in words. Threads and contexts end by themselves, a little later.
-    static func left(since before: Possessions, _ settled: Possessions?) -> [String] {
+    public static func left(since before: Possessions, _ settled: Possessions?) -> [String] {
         let deadline = IOInstant.monotonic().advanced(by: .seconds(20))
         var now = self.now
         while now.threads > before.threads || now.contexts > 0,
@@ -33,8 +33,10 @@ struct Possessions {
             left.append("\(now.descriptors) descriptors, not \(before.descriptors), are open")
         }
         // What a quarter of the run did not need, all of it must not need either.
-        if let settled, now.resident > settled.resident + 32 << 20 {
-            left.append("memory grew from \(settled.resident) to \(now.resident) bytes")
+        if let settled, now.residentPages > settled.residentPages + (32 << 20) / Int(getpagesize())
+        {
+            left.append(
+                "memory grew from \(settled.residentPages) to \(now.residentPages) pages")
         }
         return left
     }
@@ -50,24 +52,12 @@ struct Possessions {
     }
 
     private static var residentPages: Int {
-        guard let stream = unsafe fopen("/proc/self/statm", "r") else { return 0 }
-        defer { unsafe fclose(stream) }
-        var line = [CChar](repeating: 0, count: 128)
-        guard unsafe fgets(&line, 128, stream) != nil else { return 0 }
-        let text = String(
-            decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        let words = text.split(separator: " ")
+        let words = SmallFile.text("/proc/self/statm")?.split(separator: " ") ?? []
         return words.count > 1 ? Int(words[1]) ?? 0 : 0
     }
 
     private static var rings: Int {
-        guard let stream = unsafe fopen("/proc/self/maps", "r") else { return -1 }
-        defer { unsafe fclose(stream) }
-        var count = 0
-        var line = [CChar](repeating: 0, count: 512)
-        while unsafe fgets(&line, 512, stream) != nil {
-            if unsafe strstr(line, "/[aio]") != nil { count += 1 }
-        }
-        return count
+        SmallFile.text("/proc/self/maps")?.split(separator: "\n")
+            .count { $0.contains("/[aio]") } ?? -1
     }
 }
