@@ -23,9 +23,9 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
     @usableFromInline var completionCount = 0
 
     /// Finished without the driver: refused.
-    @usableFromInline var ready: SlotQueue
+    @usableFromInline var ready: FixedQueue<UInt32>
     /// Accepted while the driver had no room.
-    @usableFromInline var waiting: SlotQueue
+    @usableFromInline var waiting: FixedQueue<UInt32>
     /// How often in a row the driver took nothing of that though it had nothing to do.
     @usableFromInline var fruitlessAttempts = 0
 
@@ -123,8 +123,8 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
         unsafe free = .allocate(capacity: depth)
         for i in 0..<depth { unsafe (free + i).initialize(to: UInt32(depth - 1 - i)) }
         unsafe completions = .allocate(capacity: min(depth, 256))
-        ready = SlotQueue(depth: depth)
-        waiting = SlotQueue(depth: depth)
+        ready = FixedQueue(capacity: depth, filler: 0)
+        waiting = FixedQueue(capacity: depth, filler: 0)
         maximumVectors = min(max(1, capabilities.maximumVectors), IOVector.maximumCount)
         var bits: UInt16 = 0
         for action in capabilities.actions { bits |= 1 << action.rawValue }

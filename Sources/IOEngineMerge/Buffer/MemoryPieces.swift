@@ -1,3 +1,5 @@
+internal import IOEngineCore
+
 /// Pieces of memory of one size: what joined requests are copied together in, and what the bytes of
 /// gaps are thrown into.
 ///

@@ -2,11 +2,11 @@
 ///
 /// Owns the memory. Whoever holds the table may change its values: it is part of one owner's state.
 @safe @frozen @usableFromInline
-struct FixedTable<Element>: ~Copyable {
-    @usableFromInline let values: UnsafeMutableBufferPointer<Element>
+package struct FixedTable<Element>: ~Copyable {
+    @usableFromInline package let values: UnsafeMutableBufferPointer<Element>
 
     @usableFromInline
-    init(count: Int, repeating value: Element) {
+    package init(count: Int, repeating value: Element) {
         unsafe values = .allocate(capacity: count)
         unsafe values.initialize(repeating: value)
     }
@@ -17,11 +17,11 @@ struct FixedTable<Element>: ~Copyable {
         unsafe values.deallocate()
     }
 
-    @inlinable var count: Int { unsafe values.count }
+    @inlinable package var count: Int { unsafe values.count }
 
     /// Unchecked in release: every index is a slot below the depth, or a place below the count.
     @inlinable
-    subscript(index: Int) -> Element {
+    package subscript(index: Int) -> Element {
         @inline(__always) get {
             assert(index >= 0 && index < count)
             return unsafe values.baseAddress.unsafelyUnwrapped[index]
@@ -33,7 +33,7 @@ struct FixedTable<Element>: ~Copyable {
     }
 
     /// Lets later values move to an earlier place; both ranges lie inside.
-    func move(_ range: Range<Int>, to place: Int) {
+    package func move(_ range: Range<Int>, to place: Int) {
         assert(range.lowerBound >= 0 && range.upperBound <= count && place + range.count <= count)
         let base = unsafe values.baseAddress.unsafelyUnwrapped
         unsafe (base + place).update(from: base + range.lowerBound, count: range.count)
