@@ -2,6 +2,7 @@ import BasicContainers
 import Glibc
 import IOEngineCore
 import IOEngineMerge
+import IOEngineMock
 import SystemPackage
 import TestSupport
 import Testing
@@ -12,10 +13,10 @@ import Testing
 
     @Test func anEventThatHasBegunIsNotCancelledUnseen() throws {
         // Without lists the event goes down buffer by buffer. The second has not begun, but the event.
-        let memories = Memories(Device(size: 64 << 10), depth: 4, seed: 1)
+        let memories = Memories(Device(size: 64 << 10).bytes, depth: 4, seed: 1)
         memories.maximumVectors = 0
-        var loop = try IOLoop<NoCallback, MergingDriver<MemoryDriver>>(
-            depth: 4, driver: MergingDriver(MemoryDriver(memories)))
+        var loop = try IOLoop<NoCallback, MergingDriver<MockDriver>>(
+            depth: 4, driver: MergingDriver(memories.makeDriver()))
         var buffers = UniqueArray<IOBuffer>()
         for _ in 0..<2 { buffers.append(IOBuffer(capacity: 4096)) }
         guard case .accepted(let ticket) = loop.submit(.read(file, into: buffers, at: 0)) else {
@@ -34,10 +35,10 @@ import Testing
 
     @Test func aBadSectorHitsOnlyTheEventThatCoversIt() throws {
         for bad in 0..<32 {
-            let memories = Memories(Device(size: 32 * 4096), depth: 32, seed: UInt64(bad))
+            let memories = Memories(Device(size: 32 * 4096).bytes, depth: 32, seed: UInt64(bad))
             memories.badRanges = [bad * 4096 + 700..<bad * 4096 + 701]
-            var loop = try IOLoop<NoCallback, MergingDriver<MemoryDriver>>(
-                depth: 32, driver: MergingDriver(MemoryDriver(memories)))
+            var loop = try IOLoop<NoCallback, MergingDriver<MockDriver>>(
+                depth: 32, driver: MergingDriver(memories.makeDriver()))
             for writes in [false, true] {
                 for page in 0..<32 {
                     let offset = Int64(page * 4096)
@@ -68,11 +69,11 @@ import Testing
     }
 
     @Test func anEventsDeadlineIsNotDelayedByTheLayer() throws {
-        let memories = Memories(Device(size: 64 << 10), depth: 8, seed: 1)
+        let memories = Memories(Device(size: 64 << 10).bytes, depth: 8, seed: 1)
         memories.longest = 0
         let policy = MergePolicy(wait: .seconds(10))
-        var loop = try IOLoop<NoCallback, MergingDriver<MemoryDriver>>(
-            depth: 8, driver: MergingDriver(MemoryDriver(memories), policy: policy))
+        var loop = try IOLoop<NoCallback, MergingDriver<MockDriver>>(
+            depth: 8, driver: MergingDriver(memories.makeDriver(), policy: policy))
         let deadline = loop.now.advanced(by: .seconds(1))
         _ = loop.submit(
             .read(file, into: IOBuffer(capacity: 4096), at: 0), IOLimits(deadline: deadline))
@@ -89,11 +90,11 @@ import Testing
     }
 
     @Test func aSyncDoesNotWaitForTheLayersTimer() throws {
-        let memories = Memories(Device(size: 64 << 10), depth: 8, seed: 1)
+        let memories = Memories(Device(size: 64 << 10).bytes, depth: 8, seed: 1)
         memories.longest = 0
         let policy = MergePolicy(wait: .seconds(10))
-        var loop = try IOLoop<NoCallback, MergingDriver<MemoryDriver>>(
-            depth: 8, driver: MergingDriver(MemoryDriver(memories), policy: policy))
+        var loop = try IOLoop<NoCallback, MergingDriver<MockDriver>>(
+            depth: 8, driver: MergingDriver(memories.makeDriver(), policy: policy))
         for page in 0..<3 {
             _ = loop.submit(.write(file, from: IOBuffer(zeroed: 4096), at: Int64(page * 4096)))
         }
@@ -111,13 +112,13 @@ import Testing
     }
 
     @Test func aLoopThatEndsWaitsForNothingButItsEvents() throws {
-        let memories = Memories(Device(size: 64 << 10), depth: 8, seed: 1)
+        let memories = Memories(Device(size: 64 << 10).bytes, depth: 8, seed: 1)
         memories.longest = 0
         let policy = MergePolicy(wait: .seconds(10))
         let counter = Counter()
         do {
-            var loop = try IOLoop<ClosureCallback, MergingDriver<MemoryDriver>>(
-                depth: 8, driver: MergingDriver(MemoryDriver(memories), policy: policy))
+            var loop = try IOLoop<ClosureCallback, MergingDriver<MockDriver>>(
+                depth: 8, driver: MergingDriver(memories.makeDriver(), policy: policy))
             for page in 0..<3 {
                 _ = loop.submit(
                     .write(

@@ -1,6 +1,7 @@
 import Glibc
 import IOEngineCore
 import IOEngineMerge
+import IOEngineMock
 import IOEngineURing
 import SystemPackage
 import TestSupport
@@ -27,7 +28,7 @@ import Testing
     private func memories(
         _ weather: Weather, _ options: inout MixOptions, depth: Int, seed: UInt64
     ) -> Memories {
-        let memories = Memories(Device(size: options.size), depth: depth, seed: seed ^ 0x77)
+        let memories = Memories(Device(size: options.size).bytes, depth: depth, seed: seed ^ 0x77)
         var random = SeededRandom(seed: seed ^ 0x99)
         memories.maximumVectors = [0, 2, 16, 1024].randomElement(using: &random)!
         let all = weather == .everything
@@ -76,23 +77,21 @@ import Testing
     ) throws -> [MixOutcome] {
         var options = MixOptions()
         let memories = memories(weather, &options, depth: depth, seed: seed)
-        let device = memories.device
-        let contents = { (range: Range<Int>) in
-            Array(device.bytes[range.clamped(to: 0..<device.bytes.count)])
-        }
+        let initially = Device(size: options.size).bytes
+        let contents = { (range: Range<Int>) in memories.contents(range) }
         let file = FileDescriptor(rawValue: 3)
         let count = 500
         defer { #expect(memories.violations.isEmpty, "\(memories.violations), seed \(seed)") }
         guard let policy else {
             var mix = try Mix(
-                MemoryDriver(memories), depth: depth, on: file, initially: device.bytes, options,
+                memories.makeDriver(), depth: depth, on: file, initially: initially, options,
                 seed: seed, contents: contents)
             try mix.run(operations: count)
             return mix.outcomes
         }
         var mix = try Mix(
-            MergingDriver(MemoryDriver(memories), policy: policy), depth: depth, on: file,
-            initially: device.bytes, options, seed: seed, contents: contents)
+            MergingDriver(memories.makeDriver(), policy: policy), depth: depth, on: file,
+            initially: initially, options, seed: seed, contents: contents)
         try mix.run(operations: count)
         return mix.outcomes
     }

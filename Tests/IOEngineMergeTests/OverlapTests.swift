@@ -1,5 +1,6 @@
 import IOEngineCore
 import IOEngineMerge
+import IOEngineMock
 import SystemPackage
 import TestSupport
 import Testing
@@ -164,7 +165,7 @@ struct Overlaps<Driver: IODriver & ~Copyable>: ~Copyable {
             let depth = [8, 32, 64].randomElement(using: &random)!
             let size = 64 * 512
             let memories = Memories(
-                Device([UInt8](repeating: 0, count: size)), depth: depth, seed: seed)
+                [UInt8](repeating: 0, count: size), depth: depth, seed: seed)
             memories.maximumVectors = [0, 1024].randomElement(using: &random)!
             memories.unit = 512
             memories.short = round % 2 == 0 ? 20 : 0
@@ -173,7 +174,7 @@ struct Overlaps<Driver: IODriver & ~Copyable>: ~Copyable {
             memories.longest = round % 3 == 0 ? 0 : 10_000
             let policy = OracleTests.policy(&random)
             var overlaps = try Overlaps(
-                MergingDriver(MemoryDriver(memories), policy: policy), depth: depth, seed: seed)
+                MergingDriver(memories.makeDriver(), policy: policy), depth: depth, seed: seed)
             try overlaps.run(operations: 1000)
             #expect(memories.violations.isEmpty, "\(memories.violations), \(random.note)")
         }

@@ -1,6 +1,7 @@
 import BasicContainers
 import IOEngineCore
 import IOEngineMerge
+import IOEngineMock
 import IOEngineURing
 import Synchronization
 import SystemPackage
@@ -159,9 +160,9 @@ import Testing
     }
 
     @Test func aLoopIsLentForEachCall() throws {
-        let memories = Memories(Device(size: 64 << 10), depth: 4, seed: 1)
-        var loop = try IOLoop<ClosureCallback, MergingDriver<MemoryDriver>>(
-            depth: 4, driver: MergingDriver(MemoryDriver(memories)))
+        let memories = Memories(Device(size: 64 << 10).bytes, depth: 4, seed: 1)
+        var loop = try IOLoop<ClosureCallback, MergingDriver<MockDriver>>(
+            depth: 4, driver: MergingDriver(memories.makeDriver()))
         var submitter = MergeSubmitter<ClosureCallback>(maximumBytes: 3 * 4096)
         let finished = Counter()
         for i in 0..<7 {

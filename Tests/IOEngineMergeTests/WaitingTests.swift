@@ -1,6 +1,7 @@
 import Glibc
 import IOEngineCore
 import IOEngineMerge
+import IOEngineMock
 import Synchronization
 import SystemPackage
 import TestSupport
@@ -13,16 +14,16 @@ import ToyDriver
 
     /// A layer over memory, and memory for its requests.
     struct Rig: ~Copyable {
-        var driver: MergingDriver<MemoryDriver>
+        var driver: MergingDriver<MockDriver>
         let memories: Memories
         let memory: Memory
 
         init(wait: Duration = .zero, depth: Int = 32, maximumVectors: Int = 1024) {
-            memories = Memories(Device(size: 1 << 20), depth: depth, seed: 1)
+            memories = Memories(Device(size: 1 << 20).bytes, depth: depth, seed: 1)
             memories.maximumVectors = maximumVectors
             memories.longest = 0
             driver = MergingDriver(
-                MemoryDriver(memories), policy: MergePolicy(wait: wait, copiesPartsUpTo: 0))
+                memories.makeDriver(), policy: MergePolicy(wait: wait, copiesPartsUpTo: 0))
             memory = Memory(depth * 8192)
         }
 

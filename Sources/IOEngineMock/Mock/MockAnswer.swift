@@ -9,6 +9,9 @@ public enum MockAnswer: Hashable, Sendable {
     case moves(Int)
     /// Ends with this errno, nothing done.
     case fails(Errno)
+    /// Ends with this errno after at most so many bytes were moved, which it does not tell: what a device
+    /// with a bad sector may do.
+    case movesThenFails(Int, Errno)
     /// Answers this and does nothing, whatever it means: more bytes than asked for, an errno that does
     /// not exist. The bytes that a read claims were never written.
     case result(Int)

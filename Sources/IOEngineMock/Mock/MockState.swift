@@ -81,10 +81,17 @@ struct MockState {
             case .completes, .isHeld: perform(request, limit: .max)
             case .moves(let bytes): perform(request, limit: max(0, bytes))
             case .fails(let errno): -Int(errno.rawValue)
+            case .movesThenFails(let bytes, let errno):
+                move(request, bytes, thenFail: errno)
             case .result(let result): result
             }
         journal.append(MockEntry(request, result))
         return result
+    }
+
+    private func move(_ request: IORequest, _ bytes: Int, thenFail errno: Errno) -> Int {
+        _ = perform(request, limit: max(0, bytes))
+        return -Int(errno.rawValue)
     }
 
     private func perform(_ original: IORequest, limit: Int) -> Int {
