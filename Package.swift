@@ -295,8 +295,9 @@ let package = Package(
         .testTarget(
             name: "IOEngineToolTests",
             dependencies: [
-                "IOEngineBench", "IOEngineCopy", "IOEngineCore", "IOEngineURing", "ToyDriver",
-                "TestSupport", "TestHelper", "CLinux", "ioengine", "QuickStart", "LoopQuickStart",
+                "IOEngineBench", "IOEngineCopy", "IOEngineCore", "IOEngineMock", "IOEngineURing",
+                "ToyDriver", "TestSupport", "TestHelper", "CLinux", "ioengine", "QuickStart",
+                "LoopQuickStart",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),

@@ -1,5 +1,6 @@
 import IOEngineBench
 import IOEngineCore
+import IOEngineMock
 import SystemPackage
 import Testing
 import ToyDriver
@@ -65,36 +66,12 @@ struct ToyDriverTests {
     @Test func lostWritesAreNoticed() throws {
         var plan = BenchPlan.small(.randwrite, seed: 7)
         plan.verify = true
-        let report = try BenchRunner.run(plan) { LosingDriver(depth: $0) }
+        let report = try BenchRunner.run(plan) { depth in
+            FaultyDriver(
+                ToyDriver(depth: depth),
+                faults: FaultInjector(seed: 7, [.pretends(IOFault.writes)]))
+        }
         #expect(report.errors > 0)
         #expect(report.firstError?.contains("verify") == true)
-    }
-}
-
-/// Says that it wrote, and did not.
-private struct LosingDriver: IODriver, ~Copyable {
-    private var base: ToyDriver
-    private var lost: [IOCompletion] = []
-
-    init(depth: Int) { base = ToyDriver(depth: depth) }
-
-    var capabilities: IOCapabilities { base.capabilities }
-
-    mutating func stage(_ request: IORequest) -> IOStaging {
-        guard request.action == .write else { return base.stage(request) }
-        lost.append(IOCompletion(token: request.token, result: request.length))
-        return .queued
-    }
-
-    mutating func submit(minimum: Int, deadline: IOInstant?) -> IOWaitOutcome {
-        // The base has nothing of what is lost, and must not wait for it.
-        base.submit(minimum: lost.isEmpty ? minimum : 0, deadline: deadline)
-    }
-
-    mutating func reap(into completions: inout OutputSpan<IOCompletion>) {
-        while !completions.isFull, let completion = lost.popLast() {
-            completions.append(completion)
-        }
-        base.reap(into: &completions)
     }
 }
