@@ -268,3 +268,154 @@ import Testing
         context.shutdown()
     }
 }
+
+/// Goes on where it lies until a flag goes up, and counts.
+private struct Runner: IOCallback {
+    let turns: Counter
+    let isOver: Flag
+    let ended: Latch
+    let refusals: Counter
+
+    static func resubmits(_ event: inout IOEvent<Runner>) -> Bool {
+        guard let runner = event.callback else { return false }
+        runner.turns.add()
+        if runner.isOver.isUp { return false }
+        event.restart()
+        return true
+    }
+
+    consuming func call(
+        _ event: consuming IOEvent<Runner>, _ submitter: borrowing IOSubmitter<Runner>
+    ) {
+        if event.errno == .canceled { refusals.add() }
+        ended.countDown()
+    }
+}
+
+@Suite struct RunnerTests {
+    private func read(
+        _ file: IODescriptor, _ runner: Runner
+    ) -> IOEvent<Runner> {
+        .read(file, into: IOBuffer(capacity: 512), at: 0, callback: runner)
+    }
+
+    @Test("events that go on where they lie leave producers their turns, and syncs their place")
+    func fairness() throws {
+        let file = try fileWith(pattern(4096))
+        let context = try IOContext<Runner, URingDriver>.make(
+            depth: 4, try .with(queueCapacity: 4))
+        let isOver = Flag()
+        let ended = Latch(4)
+        let runner = Runner(turns: Counter(), isOver: isOver, ended: ended, refusals: Counter())
+        for _ in 0..<4 { #expect(context.submit(read(file, runner)).isAccepted == true) }
+        let served = Latch(4 * 500)
+        let quick = Flag()
+        quick.raise()
+        let producers = try (0..<4).map { _ in
+            try TestThread {
+                for i in 0..<500 {
+                    let once = Runner(
+                        turns: Counter(), isOver: quick, ended: served, refusals: Counter())
+                    if i % 10 == 9 {
+                        context.submit(.sync(file, .data, callback: once))
+                    } else {
+                        context.submit(
+                            .read(file, into: IOBuffer(capacity: 512), at: 0, callback: once))
+                    }
+                }
+            }
+        }
+        #expect(served.wait(), "\(served.remaining) of the producers' events are missing")
+        for producer in producers { producer.join() }
+        isOver.raise()
+        #expect(ended.wait(), "\(ended.remaining) runners have not ended")
+        #expect(runner.turns.value > 4 && runner.refusals.value == 0)
+        context.shutdown()
+    }
+
+    @Test("they end with the context, each called once", arguments: [false, true])
+    func shutdown(isCrowded: Bool) throws {
+        let file = try fileWith(pattern(4096))
+        for _ in 0..<20 {
+            let context = try IOContext<Runner, URingDriver>.make(
+                depth: 4, try .with(queueCapacity: 8))
+            let ended = Latch(8)
+            let runner = Runner(
+                turns: Counter(), isOver: Flag(), ended: ended, refusals: Counter())
+            for _ in 0..<(isCrowded ? 8 : 4) {
+                #expect(context.submit(read(file, runner)).isAccepted == true)
+            }
+            #expect(eventually { runner.turns.value > 100 })
+            context.shutdown()
+            #expect(ended.remaining == (isCrowded ? 0 : 4))
+        }
+    }
+
+    @Test("callbacks on workers are called, not asked")
+    func workers() throws {
+        let file = try fileWith(pattern(4096))
+        let context = try IOContext<Runner, URingDriver>.make(depth: 4, try .with(workers: 2))
+        let ended = Latch(100)
+        let runner = Runner(turns: Counter(), isOver: Flag(), ended: ended, refusals: Counter())
+        for _ in 0..<100 { #expect(context.submit(read(file, runner)).isAccepted == true) }
+        #expect(ended.wait())
+        #expect(runner.turns.value == 0)
+        context.shutdown()
+    }
+
+    @Test("what the look at an event submits takes nothing of the event's own right")
+    func right() throws {
+        let file = try fileWith(pattern(4096))
+        let context = try IOContext<Asker, URingDriver>.make(depth: 1)
+        let shared = Asker.Shared(file)
+        shared.context.withLock { $0 = context }
+        #expect(
+            context.submit(
+                .read(
+                    file, into: IOBuffer(capacity: 512), at: 0,
+                    callback: Asker(shared: shared, left: 3))
+            ).isAccepted == true)
+        #expect(shared.ended.wait())
+        shared.context.withLock { $0 = nil }
+        context.shutdown()
+        #expect(shared.refused.value == 4, "there is one slot, and the event has it")
+        #expect(shared.cancelled.value == 0)
+    }
+}
+
+/// Goes on where it lies a few times, and submits something else on the way.
+private struct Asker: IOCallback {
+    final class Shared: Sendable {
+        let file: IODescriptor
+        let context = LockedValue<IOContext<Asker, URingDriver>?>(nil)
+        let ended = Latch(1)
+        let refused = Counter()
+        let cancelled = Counter()
+
+        init(_ file: IODescriptor) { self.file = file }
+    }
+
+    let shared: Shared
+    var left: Int
+
+    static func resubmits(_ event: inout IOEvent<Asker>) -> Bool {
+        guard let asker = event.callback,
+            let context = asker.shared.context.withLock({ $0 })
+        else { return false }
+        let another = Asker(shared: asker.shared, left: -1)
+        let outcome = context.trySubmit(
+            .read(asker.shared.file, into: IOBuffer(capacity: 512), at: 0, callback: another))
+        if !outcome.isAccepted { asker.shared.refused.add() }
+        if asker.left <= 0 { return false }
+        event.callback = Asker(shared: asker.shared, left: asker.left - 1)
+        event.restart()
+        return true
+    }
+
+    consuming func call(
+        _ event: consuming IOEvent<Asker>, _ submitter: borrowing IOSubmitter<Asker>
+    ) {
+        if event.errno == .canceled { shared.cancelled.add() }
+        if left == 0 { shared.ended.countDown() }
+    }
+}

@@ -17,6 +17,8 @@ final class Schedule {
     let script: Script
     var chance: Chance
     var records: [Record] = []
+    /// Checked where it lay, and now on its way to its callback.
+    var lookedAt: Int?
     var problems: [String] = []
     /// Outcomes hit, by name.
     var hits: [String: Int] = [:]

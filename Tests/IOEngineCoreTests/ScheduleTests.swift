@@ -43,6 +43,7 @@ import Testing
             "zero write", "excess", "retried", "rewound", "refused at the end", "errno 4",
             "errno 5", "errno 11", "errno 22", "errno 125", "full", "restarted", "stale", "wrapped",
             "plain success", "plain failure", "drained", "must not be split",
+            "submitted again in place",
         ] {
             #expect(hits[name, default: 0] > 0, "no schedule hit: \(name)")
         }
@@ -142,11 +143,25 @@ import Testing
         nonisolated(unsafe) let schedule: Schedule
         let index: Int
 
+        static func resubmits(_ event: inout IOEvent<Call>) -> Bool {
+            guard let call = event.callback else { return false }
+            let schedule = unsafe call.schedule
+            guard schedule.chance.happens(50) else { return false }
+            schedule.check(call.index, &event)
+            if schedule.submitsAgain(call.index, &event) {
+                schedule.note("submitted again in place")
+                return true
+            }
+            schedule.lookedAt = call.index
+            return false
+        }
+
         consuming func call(
             _ event: consuming IOEvent<Call>, _ submitter: borrowing IOSubmitter<Call>
         ) {
             let schedule = unsafe self.schedule
-            schedule.check(index, &event)
+            if schedule.lookedAt != index { schedule.check(index, &event) }
+            schedule.lookedAt = nil
             guard schedule.submitsAgain(index, &event) else { return }
             event.callback = self
             switch submitter.submit(event) {

@@ -31,12 +31,7 @@ extension BenchJob {
             for _ in 0..<clock.waits {
                 if case .failed(let errno) = loop.wait(minimum: 1) { driverErrno = errno }
                 handled &+= loop.forEachFinished { event in
-                    if event.errno != nil {
-                        failed &+= 1
-                        if firstError == nil, case .failure(let error) = event.result {
-                            firstError = error
-                        }
-                    }
+                    if event.errno != nil { note(event, &failed, &firstError) }
                     event.restart(at: offsets.nextOffset())
                     return .submitAgain
                 }
@@ -46,6 +41,15 @@ extension BenchJob {
         result.errors += UInt64(failed)
         if let firstError { result.firstError = firstError.description }
         conclude(&result, clock, operations: handled - failed, driverErrno)
+    }
+
+    /// Kept out of the circle.
+    @usableFromInline
+    static func note(
+        _ event: borrowing IOEvent<NoCallback>, _ failed: inout Int, _ first: inout IOError?
+    ) {
+        failed &+= 1
+        if first == nil, case .failure(let error) = event.result { first = error }
     }
 
     @usableFromInline

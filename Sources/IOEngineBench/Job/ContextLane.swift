@@ -27,6 +27,12 @@ public struct ContextLane: ~Copyable {
         firstError.withLock { if $0 == nil { $0 = error.description } }
     }
 
+    /// Counts an event of a lane whose callbacks run one after the other.
+    @inlinable @inline(__always)
+    func countAlone() {
+        finished.store(finished.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
+    }
+
     var error: String? { firstError.withLock { $0 } }
 
     /// The next event of the circle around a buffer.
@@ -68,6 +74,18 @@ public struct ContextCallback: IOCallback, @unchecked Sendable {
         isMixed = unsafe lane.pointee.order.plan.workload == .randrw
     }
 
+    /// The fast circle: everything that only changes its offset.
+    @inlinable
+    public static func resubmits(_ event: inout IOEvent<ContextCallback>) -> Bool {
+        guard let callback = event.callback, callback.submitsAgain, !callback.isMixed,
+            unsafe !callback.lane.pointee.isStopping.load(ordering: .relaxed)
+        else { return false }
+        if event.errno != nil { unsafe callback.lane.pointee.note(event) }
+        unsafe callback.lane.pointee.countAlone()
+        event.restart(at: unsafe callback.lane.pointee.offsets.nextOffset())
+        return true
+    }
+
     @inlinable
     public consuming func call(
         _ event: consuming IOEvent<ContextCallback>,
@@ -78,8 +96,7 @@ public struct ContextCallback: IOCallback, @unchecked Sendable {
             unsafe lane.pointee.finished.add(1, ordering: .relaxed)
             return
         }
-        let count = unsafe lane.pointee.finished.load(ordering: .relaxed)
-        unsafe lane.pointee.finished.store(count &+ 1, ordering: .relaxed)
+        unsafe lane.pointee.countAlone()
         if unsafe lane.pointee.isStopping.load(ordering: .relaxed) { return }
         if isMixed {
             _ = submitter.submit(unsafe lane.pointee.next(event.buffer, self))

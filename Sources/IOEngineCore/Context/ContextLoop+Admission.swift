@@ -8,9 +8,7 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
     mutating func submit(
         _ event: consuming IOEvent<Callback>, _ limits: IOLimits
     ) -> IOSubmission<Callback> {
-        if isEnding || shared.isClosing.load(ordering: .relaxed) || shared.isForked {
-            return .closed(event)
-        }
+        if isClosed { return .closed(event) }
         // It goes behind what workers submitted when the queue was full.
         if workers != nil, event.action.isSync { takeReturns() }
         if hasBacklog {
@@ -41,9 +39,7 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
     mutating func submit(
         chain: consuming UniqueArray<IOEvent<Callback>>, _ limits: IOLimits
     ) -> IOChainSubmission<Callback> {
-        if isEnding || shared.isClosing.load(ordering: .relaxed) || shared.isForked {
-            return .closed(chain)
-        }
+        if isClosed { return .closed(chain) }
         if unsafe chain.count > core.pointee.depth {
             return unsafe .tooLong(chain, limit: core.pointee.depth)
         }

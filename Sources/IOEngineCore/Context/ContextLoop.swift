@@ -142,37 +142,29 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
     /// Calls back what is finished, or hands it to the workers.
     @inlinable @inline(__always)
     static func runCallbacks(_ me: UnsafeMutablePointer<Self>) {
+        if unsafe me.pointee.workers != nil { return unsafe deliverFinished(me) }
         let core = unsafe me.pointee.core
         let submitter = unsafe IOSubmitter<Callback>(target: UnsafeMutableRawPointer(me)) {
             target, event, limits in
             unsafe target.assumingMemoryBound(to: ContextLoop<Callback, Driver>.self).pointee
                 .submit(event, limits)
         }
-        let isInline = unsafe me.pointee.workers == nil
         let isTimed = unsafe core.pointee.latencies != nil
         // Callbacks that submit what is finished at once must not keep the others waiting.
         var left = unsafe 2 &* core.pointee.depth
+        var mayReap = true
         while left > 0 {
-            let remaining = unsafe core.pointee.drainRemaining
-            let husks = unsafe core.pointee.huskCount
-            guard let event = unsafe me.pointee.nextFinished() else { break }
             left &-= 1
-            if isInline {
+            if unsafe !me.pointee.refused.isEmpty || core.pointee.huskCount > 0 {
+                guard let event = unsafe me.pointee.nextFinished(&mayReap) else { break }
                 unsafe me.pointee.hasRight = true
-                if isTimed {
-                    let start = unsafe core.pointee.driver.now()
-                    event.complete(submitter)
-                    unsafe core.pointee.noteCallback(since: start)
-                } else {
-                    event.complete(submitter)
-                }
+                event.complete(submitter)
             } else {
-                // An abandoned event counts until it settles, but its callback belongs to the drain
-                // under way too.
-                let counts =
-                    unsafe remaining != core.pointee.drainRemaining
-                    || (husks > core.pointee.huskCount && me.pointee.draining != nil)
-                unsafe me.pointee.deliver(event, counts: counts)
+                guard let number = unsafe core.pointee.nextFinished(&mayReap) else { break }
+                let start = unsafe isTimed ? core.pointee.driver.now() : IOInstant(nanoseconds: 0)
+                let isAgain = unsafe complete(me, number, submitter)
+                if isTimed { unsafe core.pointee.noteCallback(since: start) }
+                if isAgain { continue }
             }
             if unsafe me.pointee.shared.isForked { return }
             if unsafe me.pointee.hasBacklog { unsafe me.pointee.admit() }
@@ -180,11 +172,86 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
         unsafe me.pointee.hasRight = false
     }
 
+    /// Lets a finished event's callback submit it again where it lies, or calls it.
+    ///
+    /// - Returns: It was submitted again there, and nothing else waits.
+    @inlinable @inline(__always)
+    static func complete(
+        _ me: UnsafeMutablePointer<Self>, _ number: UInt32,
+        _ submitter: borrowing IOSubmitter<Callback>
+    ) -> Bool {
+        let core = unsafe me.pointee.core
+        unsafe core.pointee.conclude(number)
+        let stay = unsafe core.pointee.stayForNow(number)
+        let event = unsafe core.pointee.slots.event(number)
+        let isOpen = unsafe !me.pointee.isClosed
+        // The right to submit once without room is the event's own, not for what the look submits.
+        unsafe me.pointee.hasRight = false
+        if isOpen, Callback.resubmits(&(unsafe event.pointee)) {
+            // Nothing is overtaken, and none of the special orders concerns it.
+            if unsafe !me.pointee.isClosed && !me.pointee.hasBacklog && core.pointee.takesAnything
+                && event.pointee.action.isTransfer
+            {
+                unsafe core.pointee.enrolAgain(number, stay)
+                return true
+            }
+            unsafe me.pointee.hasRight = true
+            unsafe submitTakenOut(me, number, stay, submitter)
+        } else {
+            unsafe me.pointee.hasRight = true
+            unsafe core.pointee.takeOut(number, stay).complete(submitter)
+        }
+        return false
+    }
+
+    /// Submits a finished event as its callback would, because something waits or is special about it.
+    @inlinable @inline(never)
+    static func submitTakenOut(
+        _ me: UnsafeMutablePointer<Self>, _ number: UInt32, _ stay: Stay,
+        _ submitter: borrowing IOSubmitter<Callback>
+    ) {
+        let event = unsafe me.pointee.core.pointee.takeOut(number, stay)
+        switch unsafe me.pointee.submit(event, .none) {
+        case .accepted: break
+        // Never full: the first submission of a callback finds room.
+        case .full(let event): event.completeRefused(submitter)
+        case .closed(let event): event.completeRefused(submitter)
+        }
+    }
+
+    /// The same for events that workers call back.
+    @inlinable @inline(never)
+    static func deliverFinished(_ me: UnsafeMutablePointer<Self>) {
+        let core = unsafe me.pointee.core
+        var left = unsafe 2 &* core.pointee.depth
+        var mayReap = true
+        while left > 0 {
+            let remaining = unsafe core.pointee.drainRemaining
+            let husks = unsafe core.pointee.huskCount
+            guard let event = unsafe me.pointee.nextFinished(&mayReap) else { break }
+            left &-= 1
+            // An abandoned event counts until it settles, but its callback belongs to the drain under way
+            // too.
+            let counts =
+                unsafe remaining != core.pointee.drainRemaining
+                || (husks > core.pointee.huskCount && me.pointee.draining != nil)
+            unsafe me.pointee.deliver(event, counts: counts)
+            if unsafe me.pointee.shared.isForked { return }
+            if unsafe me.pointee.hasBacklog { unsafe me.pointee.admit() }
+        }
+    }
+
+    /// Whether the loop takes nothing any more.
+    @inlinable @inline(__always)
+    var isClosed: Bool {
+        isEnding || shared.isClosing.load(ordering: .relaxed) || shared.isForked
+    }
+
     /// The next event to call back.
     @inlinable @inline(__always)
-    mutating func nextFinished() -> IOEvent<Callback>? {
+    mutating func nextFinished(_ mayReap: inout Bool) -> IOEvent<Callback>? {
         if !refused.isEmpty { return nextRefused() }
-        return unsafe core.pointee.next()
+        return unsafe core.pointee.next(&mayReap)
     }
 
     /// One that never had a slot, if the workers have a place for it: those are as many as there are slots
@@ -267,9 +334,10 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
     @inlinable @inline(__always)
     static func prepareToWait(_ me: UnsafeMutablePointer<Self>) -> Wait? {
         let core = unsafe me.pointee.core
+        // All that has a slot is held, and so waits for something that is still to come.
         let isQuiet =
-            unsafe core.pointee.atDriver == 0 && core.pointee.available == 0
-            && core.pointee.waiting.isEmpty && me.pointee.jobs.isEmpty
+            unsafe core.pointee.occupied == core.pointee.heldCount
+            && core.pointee.huskCount == 0 && me.pointee.jobs.isEmpty
             && me.pointee.refused.isEmpty && !me.pointee.isOutOfRoom
         if unsafe isQuiet && me.pointee.spin.isWorthIt && !me.pointee.isEnding
             && me.pointee.spinForWork()

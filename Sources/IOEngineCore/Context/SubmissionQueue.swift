@@ -179,7 +179,9 @@ struct SubmissionQueue<Element: ~Copyable>: ~Copyable, @unchecked Sendable {
     /// count, nor does what lies behind it.
     @inlinable @inline(__always)
     func isReady() -> Bool {
-        if removedCount > 0 { skipRemoved() }
+        if removedCount > 0 {
+            unsafe SubmissionQueue.skipRemoved(ends, sequences, removed, capacity)
+        }
         return isFilled(head)
     }
 
@@ -223,12 +225,26 @@ struct SubmissionQueue<Element: ~Copyable>: ~Copyable, @unchecked Sendable {
         return unsafe elements + (position & mask)
     }
 
+    /// Gives back the cells at the head whose elements were taken out of the middle.
+    ///
+    /// Takes the parts it needs: for a method, every look at the queue would first put a copy of it into
+    /// memory.
     @usableFromInline
-    func skipRemoved() {
-        while removedCount > 0, isFilled(head), unsafe removed[head & mask] {
-            unsafe removed[head & mask] = false
-            removedCount -= 1
-            free()
+    static func skipRemoved(
+        _ ends: UnsafeMutableRawPointer, _ sequences: UnsafeMutablePointer<Atomic<Int>>,
+        _ removed: UnsafeMutablePointer<Bool>, _ capacity: Int
+    ) {
+        let numbers = unsafe (ends + 128).assumingMemoryBound(to: Int.self)
+        while unsafe numbers[1] > 0 {
+            let head = unsafe numbers[0]
+            let cell = head & (capacity - 1)
+            guard unsafe sequences[cell].load(ordering: .acquiring) == head &+ 1 && removed[cell]
+            else { return }
+            unsafe removed[cell] = false
+            unsafe numbers[1] -= 1
+            // Release: as in `free`.
+            unsafe sequences[cell].store(head &+ capacity, ordering: .releasing)
+            unsafe numbers[0] = head &+ 1
         }
     }
 }

@@ -1,5 +1,5 @@
 /// What one loop keeps about one descriptor number.
-@frozen @usableFromInline
+@safe @frozen @usableFromInline
 struct DescriptorRecord {
     /// Events of it that the loop has accepted and not handed back.
     @usableFromInline var inFlight: Int32 = 0
@@ -9,6 +9,8 @@ struct DescriptorRecord {
     @usableFromInline var registeredIndex: Int32 = -1
     /// Events since the object's last pause: since it had none in flight. Wraps.
     @usableFromInline var streak: UInt32 = 0
+    /// The object while the loop holds it, retained.
+    @usableFromInline var object: Unmanaged<IODescriptor>?
     /// The loop holds the object although nothing of it may be in flight; see ``LoopCore/lingering``.
     @usableFromInline var isLingering = false
     /// Registered by the loop itself, for as long as the object is busy.
@@ -51,6 +53,28 @@ struct DescriptorRecord {
     @inlinable static var busyStreak: UInt32 { 1024 }
 
     @usableFromInline init() {}
+
+    /// Holds an object for the first event of it. False: it is closed.
+    @usableFromInline
+    mutating func hold(_ object: IODescriptor) -> Bool {
+        guard object.hold() else { return false }
+        unsafe self.object = .passRetained(object)
+        return true
+    }
+
+    /// Ends that.
+    mutating func dropObject() {
+        guard let object = unsafe self.object else { return }
+        unsafe self.object = nil
+        unsafe object._withUnsafeGuaranteedRef { $0.release() }
+        unsafe object.release()
+    }
+
+    /// Nothing is in flight, or somebody wants the object closed.
+    @inlinable
+    var isIdle: Bool {
+        unsafe objectInFlight == 0 || object?._withUnsafeGuaranteedRef { $0.isClosed } ?? false
+    }
 
     /// Takes over what is known of a file, and forgets what belonged to the file before.
     mutating func adopt(_ facts: IODescriptorFacts, identity: UInt64) {
@@ -96,7 +120,12 @@ struct DescriptorTable: ~Copyable {
 
     @usableFromInline
     deinit {
-        for i in unsafe pages.indices { unsafe pages[i]?.deallocate() }
+        for i in unsafe pages.indices {
+            guard let records = unsafe pages[i] else { continue }
+            // What a dead driver still has: the object goes, its number stays open.
+            for number in 0..<DescriptorTable.pageSize { unsafe records[number].object?.release() }
+            unsafe records.deallocate()
+        }
         unsafe pages.deallocate()
     }
 

@@ -139,6 +139,22 @@ struct EventStateMachine: Equatable, Sendable {
         state = .vacant
     }
 
+    /// The common end of a transfer: its request moved all that was asked for, and that was the rest of
+    /// the event.
+    ///
+    /// - Returns: False: it is not that, and nothing was done; ask ``completed(_:requested:transferred:length:)``.
+    @inlinable @inline(__always)
+    mutating func completedWhole(
+        _ result: Int, requested: Int, transferred: inout Int, length: Int
+    ) -> Bool {
+        guard state == .inFlight, traits.contains(.transfer), result == requested,
+            transferred &+ result == length
+        else { return false }
+        transferred = length
+        state = .finished
+        return true
+    }
+
     /// A completion of the current request came.
     ///
     /// - Parameters:

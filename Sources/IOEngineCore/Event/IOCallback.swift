@@ -22,6 +22,32 @@ public protocol IOCallback: ~Copyable, Sendable {
     ///   cannot leave the callback. The first submission always finds room.
     consuming func call(
         _ event: consuming IOEvent<Self>, _ submitter: borrowing IOSubmitter<Self>)
+
+    /// Looks at a finished event where it lies, before ``call(_:_:)``. True: it is submitted again as it
+    /// now is, without being moved, and finishes another time: the cheapest way to keep a queue busy.
+    /// False: `call` gets it.
+    ///
+    /// ```swift
+    /// static func resubmits(_ event: inout IOEvent<Self>) -> Bool {
+    ///     guard event.errno == nil, let next = event.callback?.nextOffset() else { return false }
+    ///     event.restart(at: next)
+    ///     return true
+    /// }
+    /// ```
+    ///
+    /// The callback itself lies in `event.callback`. Start the event anew (``IOEvent/restart(at:)``) or
+    /// continue one that was handed over short; one that is done is refused, and asked for again at once.
+    /// It has no ``IOLimits`` then, and no ticket that anybody learns.
+    ///
+    /// Asked where callbacks run on the loop's thread, while nothing shuts down, and for events that had
+    /// a slot and were not abandoned. An event that then cannot be submitted any more goes to `call` with
+    /// ECANCELED. Default: false.
+    static func resubmits(_ event: inout IOEvent<Self>) -> Bool
+}
+
+extension IOCallback where Self: ~Copyable {
+    @inlinable @inline(__always)
+    public static func resubmits(_ event: inout IOEvent<Self>) -> Bool { false }
 }
 
 /// A callback that is a closure. Costs the closure's own allocation, if it captures anything.

@@ -75,6 +75,14 @@ extension IOEvent where Callback: ~Copyable {
         return try body(&vectored.buffers)
     }
 
+    /// It was to be submitted again, and nothing takes it any more: its callback hears of that.
+    @usableFromInline
+    consuming func completeRefused(_ submitter: borrowing IOSubmitter<Callback>) {
+        failure = .cancelled
+        status.insert(.done)
+        complete(submitter)
+    }
+
     /// Calls the callback, if there is one, with the finished event.
     @inlinable
     consuming func complete(_ submitter: borrowing IOSubmitter<Callback>) {

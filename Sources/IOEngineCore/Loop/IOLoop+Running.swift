@@ -53,7 +53,7 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
     ///     more than are in flight.
     ///   - deadline: On the driver's clock (``now``); nil: none. With nothing in flight, this waits
     ///     for the deadline or the waker; without a deadline it returns at once.
-    @inlinable
+    @inlinable @inline(__always)
     public mutating func wait(minimum: Int = 1, deadline: IOInstant? = nil) -> IOWaitOutcome {
         unsafe core.pointee.wait(minimum: minimum, deadline: deadline)
     }
@@ -64,7 +64,7 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
     /// - Parameters:
     ///   - minimum: Events to finish, unless fewer are in flight; 0: those finished already.
     ///   - deadline: On the driver's clock; nil: none.
-    /// - Returns: How many callbacks ran, and how the last wait ended. Returns early when woken.
+    /// - Returns: How many events came to their callbacks, and how the last wait ended. Returns early when woken.
     @inlinable @discardableResult
     public mutating func run(minimum: Int = 1, deadline: IOInstant? = nil) -> IORun {
         // A callback submits through this pointer, never through `self`: no access overlaps.
@@ -82,15 +82,19 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
                 minimum: minimum &- run.completed, deadline: deadline)
             let before = run.completed
             let parts = unsafe core.pointee.partsFinished
-            while run.completed < most, let event = unsafe core.pointee.next() {
-                run.completed &+= 1
-                if unsafe core.pointee.latencies == nil {
-                    event.complete(submitter)
-                } else {
-                    let start = unsafe core.pointee.driver.now()
-                    event.complete(submitter)
-                    unsafe core.pointee.noteCallback(since: start)
+            var mayReap = true
+            while run.completed < most, unsafe !core.pointee.life.pointee.isForked {
+                let isTimed = unsafe core.pointee.latencies != nil
+                if unsafe core.pointee.huskCount > 0 {
+                    run.completed &+= 1
+                    unsafe core.pointee.takeHusk().complete(submitter)
+                    continue
                 }
+                guard let number = unsafe core.pointee.nextFinished(&mayReap) else { break }
+                run.completed &+= 1
+                let start = unsafe isTimed ? core.pointee.driver.now() : IOInstant(nanoseconds: 0)
+                unsafe LoopCore.complete(core, number, submitter)
+                if isTimed { unsafe core.pointee.noteCallback(since: start) }
             }
             // Woken, or out of time: the caller looks. A mere part of an event is no reason to return.
             if unsafe run.completed == before && parts == core.pointee.partsFinished { break }
@@ -122,7 +126,7 @@ public enum IODisposition: Sendable {
 /// What one ``IOLoop/run(minimum:deadline:)`` did.
 @frozen
 public struct IORun: Equatable, Sendable {
-    /// Callbacks called.
+    /// Events that were finished: called back, or submitted again by ``IOCallback/resubmits(_:)``.
     public var completed: Int
     /// How the last wait ended.
     public var outcome: IOWaitOutcome
@@ -135,6 +139,25 @@ public struct IORun: Equatable, Sendable {
 }
 
 extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
+    /// Lets a finished event's callback submit it again where it lies, or calls it. The callback comes back
+    /// in through the same pointer.
+    @inlinable @inline(__always)
+    static func complete(
+        _ core: UnsafeMutablePointer<Self>, _ number: UInt32,
+        _ submitter: borrowing IOSubmitter<Callback>
+    ) {
+        unsafe core.pointee.conclude(number)
+        let stay = unsafe core.pointee.stayForNow(number)
+        let event = unsafe core.pointee.slots.event(number)
+        if unsafe !core.pointee.isClosed && Callback.resubmits(&event.pointee) {
+            // If it has forked and this is the child, the loop does nothing any more.
+            if unsafe core.pointee.life.pointee.isForked { return }
+            unsafe core.pointee.enrolAgain(number, stay)
+        } else {
+            unsafe core.pointee.takeOut(number, stay).complete(submitter)
+        }
+    }
+
     @usableFromInline
     mutating func noteCallback(since start: IOInstant) {
         let took = driver.now().nanoseconds(since: start)

@@ -60,43 +60,44 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         return unsafe IOTicket(slot: number, generation: slot.pointee.acceptedGeneration)
     }
 
-    /// Starts an event again where it lies. If it still names the descriptor that it left, that need
-    /// not be looked up again; but `body` may have put another event in its place.
+    /// Starts an event again where it lies. If it still names the descriptor where it is entered, that
+    /// need not be looked up again; but somebody may have put another event in its place.
     @inlinable @inline(__always)
-    mutating func enrolAgain(_ number: UInt32, _ departure: Departure) {
+    mutating func enrolAgain(_ number: UInt32, _ stay: Stay) {
         let slot = unsafe slots.slot(number)
         let event = unsafe slots.event(number)
-        // The same address is the same object: it is held, here or by another event in flight.
+        // The same address is the same object: the record keeps it.
         let object = unsafe event.pointee.unretainedObject
-        guard let record = unsafe departure.record,
-            unsafe event.pointee.descriptor == departure.descriptor
-                && object?.toOpaque() == departure.object?.toOpaque()
-                && record.pointee.isPlain && allowsEverything && event.pointee.isUniform
-                && maximumBytes == .max
+        guard let record = unsafe stay.record,
+            unsafe event.pointee.descriptor == stay.descriptor
+                && object?.toOpaque() == stay.object?.toOpaque()
+                && record.pointee.isPlain && takesAnything && event.pointee.isUniform
                 && !(object?._withUnsafeGuaranteedRef { $0.isClosed } ?? false)
         else {
-            finish(departure)
-            _ = enrol(number)
-            return
+            return enrolElsewhere(number, stay)
         }
         unsafe event.pointee.clearOutcome()
-        unsafe slot.pointee.record = nil
-        unsafe slot.pointee.machine.accept(
-            event.pointee.action == .write ? [.transfer, .write] : .transfer)
+        let isWrite = unsafe event.pointee.action == .write
+        unsafe slot.pointee.machine.accept(isWrite ? [.transfer, .write] : .transfer)
         noteSubmission(number)
         let failure = unsafe checkRange(event)
-        if !failure.isNone {
-            finish(departure)
-            return refuse(number, failure)
-        }
-        unsafe record.pointee.inFlight &+= 1
-        if unsafe event.pointee.action == .write { unsafe noteWrite(number, record) }
-        if unsafe object != nil {
-            unsafe record.pointee.objectInFlight &+= 1
-            unsafe noteStreak(event.pointee.descriptor, record)
-        }
-        unsafe slot.pointee.record = unsafe record
+        if !failure.isNone { return refuseAgain(number, stay, failure) }
+        if isWrite { unsafe noteWrite(number, record) }
+        if unsafe object != nil { unsafe noteStreak(event.pointee.descriptor, record) }
         stage(number)
+    }
+
+    @inlinable @inline(never)
+    mutating func enrolElsewhere(_ number: UInt32, _ stay: Stay) {
+        leave(stay)
+        _ = enrol(number)
+    }
+
+    @inlinable @inline(never)
+    mutating func refuseAgain(_ number: UInt32, _ stay: Stay, _ failure: IOFailure) {
+        unsafe slots.slot(number).pointee.record = nil
+        leave(stay)
+        refuse(number, failure)
     }
 
     /// One more submission, which begins now.
@@ -269,7 +270,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
                 unsafe object._withUnsafeGuaranteedRef({
                     unsafe $0.identity == record.pointee.identity && !$0.isClosed
                         && (record.pointee.objectInFlight > 0 || record.pointee.isLingering
-                            || $0.hold())
+                            || record.pointee.hold($0))
                 })
             else { return unsafe enterChecked(number, event, slot) }
             unsafe record.pointee.objectInFlight &+= 1
@@ -324,8 +325,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         }
         if let object {
             if unsafe record.pointee.identity == identity {
-                if unsafe record.pointee.objectInFlight == 0 && !record.pointee.isLingering,
-                    !object.hold()
+                if unsafe record.pointee.objectInFlight == 0 && !record.pointee.isLingering
+                    && !record.pointee.hold(object)
                 {
                     return IOFailure(errno: bad, reason: .closedDescriptor)
                 }

@@ -4,8 +4,18 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     mutating func next() -> IOEvent<Callback>? {
         // What was reaped before a fork is the parent's.
         if unsafe life.pointee.isForked { return nil }
+        var mayReap = true
+        return next(&mayReap)
+    }
+
+    /// The same for who asks again and again between two waits.
+    ///
+    /// - Parameter mayReap: Becomes false when the driver has said that nothing more is finished. Until
+    ///   the next wait it is not asked again: what finishes meanwhile makes that wait a short one.
+    @inlinable @inline(__always)
+    mutating func next(_ mayReap: inout Bool) -> IOEvent<Callback>? {
         if huskCount > 0 { return takeHusk() }
-        guard let number = nextFinished() else { return nil }
+        guard let number = nextFinished(&mayReap) else { return nil }
         return handOver(number)
     }
 
@@ -16,35 +26,51 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     ) -> Int {
         var handled = 0
         if unsafe life.pointee.isForked { return 0 }
+        if huskCount > 0 { handled = showHusks(body) }
+        var mayReap = true
+        while handled < limit, let number = nextFinished(&mayReap) {
+            handled &+= 1
+            conclude(number)
+            let stay = stayForNow(number)
+            if body(&(unsafe slots.event(number).pointee)) == .submitAgain {
+                enrolAgain(number, stay)
+            } else {
+                _ = takeOut(number, stay)
+            }
+        }
+        return handled
+    }
+
+    /// Frees the slot of an event that was looked at where it lies.
+    @inlinable @inline(__always)
+    mutating func takeOut(_ number: UInt32, _ stay: Stay) -> IOEvent<Callback> {
+        leave(stay)
+        unsafe free[freeCount] = number
+        freeCount &+= 1
+        return unsafe slots.event(number).move()
+    }
+
+    /// Without their memory they cannot be submitted again.
+    @inlinable @inline(never)
+    mutating func showHusks(_ body: (inout IOEvent<Callback>) -> IODisposition) -> Int {
+        var handled = 0
         while huskCount > 0 {
             handled &+= 1
             var husk = takeHusk()
-            // Without its memory it cannot be submitted again.
             _ = body(&husk)
-        }
-        while handled < limit, let number = nextFinished() {
-            handled &+= 1
-            conclude(number)
-            let departure = leaveForNow(number)
-            switch body(&(unsafe slots.event(number).pointee)) {
-            case .submitAgain:
-                enrolAgain(number, departure)
-            case .release:
-                finish(departure)
-                unsafe free[freeCount] = number
-                freeCount &+= 1
-                _ = unsafe slots.event(number).move()
-            }
         }
         return handled
     }
 
     /// The slot of the next finished event.
     @inlinable @inline(__always)
-    mutating func nextFinished() -> UInt32? {
+    mutating func nextFinished(_ mayReap: inout Bool) -> UInt32? {
         while true {
             if !ready.isEmpty { return ready.pop() }
-            if completionHead == completionCount, !reap() { return nil }
+            if completionHead == completionCount {
+                guard mayReap, reap() else { return nil }
+                mayReap = unsafe completionCount == completions.count
+            }
             let completion = unsafe completions[completionHead]
             completionHead &+= 1
             let number = completion.token.slot
@@ -59,8 +85,24 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         }
     }
 
+    /// The same off the common path, where the driver's `reap` is not to be inlined.
+    @inlinable @inline(never)
+    mutating func reapSeldom() -> Bool { reap() }
+
+    /// Fetches what is finished behind what was fetched and not looked at.
+    @inlinable @inline(never)
+    mutating func reapMore() {
+        if completionHead == completionCount {
+            _ = reap()
+        } else if unsafe !life.pointee.isForked {
+            var span = unsafe OutputSpan(buffer: completions, initializedCount: completionCount)
+            driver.reap(into: &span)
+            completionCount = unsafe span.finalize(for: completions)
+        }
+    }
+
     /// Fetches finished requests from the driver. False: there are none.
-    @inlinable
+    @inlinable @inline(__always)
     mutating func reap() -> Bool {
         if unsafe life.pointee.isForked { return false }
         var span = unsafe OutputSpan(buffer: completions, initializedCount: 0)
@@ -75,27 +117,34 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     mutating func settle(_ number: UInt32, _ result: Int) -> Bool {
         let slot = unsafe slots.slot(number)
         let event = unsafe slots.event(number)
-        let step = unsafe slot.pointee.machine.completed(
+        if unsafe slot.pointee.machine.completedWhole(
             result, requested: slot.pointee.requested, transferred: &event.pointee.movedLength,
             length: event.pointee.length)
-        if unsafe event.pointee.action.isRead {
-            statistics.bytesRead &+= UInt64(truncatingIfNeeded: max(0, result))
-        } else {
-            statistics.bytesWritten &+= UInt64(truncatingIfNeeded: max(0, result))
-        }
-        if case .finish = step, unsafe event.pointee.transferred == event.pointee.length,
-            unsafe event.pointee.action.isTransfer
         {
+            noteBytes(unsafe event.pointee.action, result)
             return true
         }
-        return take(step, number, result)
+        return settleOther(number, result)
+    }
+
+    @inlinable @inline(__always)
+    mutating func noteBytes(_ action: IOAction, _ count: Int) {
+        if action.isRead {
+            statistics.bytesRead &+= UInt64(truncatingIfNeeded: count)
+        } else {
+            statistics.bytesWritten &+= UInt64(truncatingIfNeeded: count)
+        }
     }
 
     /// Everything but a whole transfer.
     @inlinable @inline(never)
-    mutating func take(_ first: EventStateMachine.Step, _ number: UInt32, _ result: Int) -> Bool {
+    mutating func settleOther(_ number: UInt32, _ result: Int) -> Bool {
         let slot = unsafe slots.slot(number)
         let event = unsafe slots.event(number)
+        let first = unsafe slot.pointee.machine.completed(
+            result, requested: slot.pointee.requested, transferred: &event.pointee.movedLength,
+            length: event.pointee.length)
+        noteBytes(unsafe event.pointee.action, max(0, result))
         let isTransfer = unsafe event.pointee.action.isTransfer
         if unsafe isTransfer && result >= 0 && result < slot.pointee.requested {
             statistics.shortTransfers &+= 1
@@ -233,38 +282,30 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         if unsafe event.pointee.unretainedObject != nil { unsafe letGo(event, slot, record) }
     }
 
-    /// As `leaveDescriptor`, but the hold on the object outlasts a look at the event, in case the same
-    /// event is submitted again.
+    /// As `leaveDescriptor`, but where nothing special is about the event it stays entered while
+    /// somebody looks at it, in case it is submitted again.
     @inlinable @inline(__always)
-    mutating func leaveForNow(_ number: UInt32) -> Departure {
+    mutating func stayForNow(_ number: UInt32) -> Stay {
         let slot = unsafe slots.slot(number)
         let event = unsafe slots.event(number)
         guard let record = unsafe slot.pointee.record,
             unsafe !slot.pointee.machine.traits.contains(.holdsObject)
         else {
             leaveDescriptor(number)
-            return unsafe Departure()
+            return unsafe Stay()
         }
-        unsafe record.pointee.inFlight &-= 1
         if unsafe event.pointee.action.changesData { unsafe noteWriteSettled(number, record) }
-        var departure = unsafe Departure(
+        return unsafe Stay(
             record: record, descriptor: event.pointee.descriptor,
             object: event.pointee.unretainedObject)
-        if unsafe departure.object != nil {
-            unsafe record.pointee.objectInFlight &-= 1
-            if unsafe record.pointee.objectInFlight == 0 {
-                departure.held = unsafe event.pointee.descriptorObject
-            }
-        }
-        return departure
     }
 
-    /// Lets go of what `leaveForNow` kept.
+    /// What stayed entered, leaves.
     @inlinable @inline(__always)
-    mutating func finish(_ departure: Departure) {
-        guard let held = departure.held, let record = unsafe departure.record else { return }
-        unsafe pause(record)
-        held.release()
+    mutating func leave(_ stay: Stay) {
+        guard let record = unsafe stay.record else { return }
+        unsafe record.pointee.inFlight &-= 1
+        if unsafe stay.object != nil { unsafe letGo(record) }
     }
 
     /// The event no longer holds its descriptor object.
@@ -276,10 +317,16 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         if unsafe slot.pointee.machine.traits.contains(.holdsObject) {
             unsafe event.pointee.descriptorObject?.release()
         } else {
-            unsafe record.pointee.objectInFlight -= 1
-            if unsafe record.pointee.objectInFlight == 0 && !record.pointee.isLingering {
-                unsafe letGoOfObject(event, record)
-            }
+            unsafe letGo(record)
+        }
+    }
+
+    /// One event less holds the record's object.
+    @inlinable @inline(__always)
+    mutating func letGo(_ record: UnsafeMutablePointer<DescriptorRecord>) {
+        unsafe record.pointee.objectInFlight &-= 1
+        if unsafe record.pointee.objectInFlight == 0 && !record.pointee.isLingering {
+            unsafe letGoOfObject(record)
         }
     }
 }
@@ -287,27 +334,20 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
 extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// Nothing of a descriptor object is in flight any more: it is let go, now or before the next wait.
     @usableFromInline
-    mutating func letGoOfObject(
-        _ event: UnsafeMutablePointer<IOEvent<Callback>>,
-        _ record: UnsafeMutablePointer<DescriptorRecord>
-    ) {
-        guard let object = unsafe event.pointee.descriptorObject else { return }
-        if lingering.count < lingersAtMost {
+    mutating func letGoOfObject(_ record: UnsafeMutablePointer<DescriptorRecord>) {
+        if unsafe lingering.count < lingersAtMost {
             unsafe record.pointee.isLingering = true
-            unsafe lingering.append(LingeringDescriptor(record: record, object: object))
+            unsafe lingering.append(record)
         } else {
             unsafe pause(record)
-            object.release()
+            unsafe record.pointee.dropObject()
         }
     }
 
     /// Lets go what is idle now that the loop is about to wait.
     @inlinable @inline(__always)
     mutating func endLingering() {
-        for index in 0..<lingering.count
-        where unsafe lingering[index].record.pointee.objectInFlight == 0
-            || lingering[index].object.isClosed
-        {
+        for index in unsafe 0..<lingering.count where unsafe lingering[index].pointee.isIdle {
             return endLingeringOfIdle()
         }
     }
@@ -315,12 +355,11 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     @usableFromInline
     mutating func endLingeringOfIdle() {
         var index = 0
-        while index < lingering.count {
-            let record = unsafe lingering[index].record
-            if unsafe record.pointee.objectInFlight > 0 && !lingering[index].object.isClosed {
-                index += 1
-            } else {
+        while unsafe index < lingering.count {
+            if unsafe lingering[index].pointee.isIdle {
                 endLingering(at: index)
+            } else {
+                index += 1
             }
         }
     }
@@ -328,51 +367,36 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// Lets everything go: the loop ends.
     @usableFromInline
     mutating func endLingeringOfAll() {
-        while !lingering.isEmpty { endLingering(at: 0) }
+        while unsafe !lingering.isEmpty { endLingering(at: 0) }
     }
 
     /// Lets a record's object go, because the number now belongs to another.
     @usableFromInline
     mutating func endLingering(of record: UnsafeMutablePointer<DescriptorRecord>) {
         guard unsafe record.pointee.isLingering,
-            let index = lingering.firstIndex(where: { unsafe $0.record == record })
+            let index = unsafe lingering.firstIndex(of: record)
         else { return }
         endLingering(at: index)
     }
 
     private mutating func endLingering(at index: Int) {
-        let entry = lingering.remove(at: index)
-        unsafe entry.record.pointee.isLingering = false
+        let record = unsafe lingering.remove(at: index)
+        unsafe record.pointee.isLingering = false
         // With events in flight, the last of them lets go.
-        if unsafe entry.record.pointee.objectInFlight > 0 { return }
-        unsafe pause(entry.record)
-        entry.object.release()
+        if unsafe record.pointee.objectInFlight > 0 { return }
+        unsafe pause(record)
+        unsafe record.pointee.dropObject()
     }
 }
 
-/// A descriptor object that a loop holds between two events of it.
+/// Where an event that is looked at where it lies is still entered.
 @safe @frozen @usableFromInline
-struct LingeringDescriptor {
-    @usableFromInline let record: UnsafeMutablePointer<DescriptorRecord>
-    @usableFromInline let object: IODescriptor
-
-    @inlinable
-    init(record: UnsafeMutablePointer<DescriptorRecord>, object: IODescriptor) {
-        unsafe self.record = record
-        self.object = object
-    }
-}
-
-/// What is known of an event that is looked at where it lies: whose descriptor it left.
-@safe @frozen @usableFromInline
-struct Departure {
-    /// Nil: nothing is kept.
-    @usableFromInline var record: UnsafeMutablePointer<DescriptorRecord>?
-    @usableFromInline var descriptor: Int32 = -1
-    /// To compare with, not to use.
-    @usableFromInline var object: Unmanaged<IODescriptor>?
-    /// The object, still held by the loop, if no other event is in flight on it.
-    @usableFromInline var held: IODescriptor?
+struct Stay {
+    /// Nil: nowhere.
+    @usableFromInline let record: UnsafeMutablePointer<DescriptorRecord>?
+    @usableFromInline let descriptor: Int32
+    /// To compare with. The record keeps the object.
+    @usableFromInline let object: Unmanaged<IODescriptor>?
 
     @inlinable
     init(

@@ -28,7 +28,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         statistics.fullQueues &+= 1
         if waiting.isEmpty {
             // Hands over what is staged, which may be all that was in the way.
-            _ = driver.submit(minimum: 0, deadline: nil)
+            flush()
             if offer(number) { return }
         }
         waiting.push(number)
@@ -57,9 +57,12 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     ) -> IORequest {
         let event = unsafe slots.event(number)
         let action = unsafe event.pointee.action
-        guard action == .read || action == .write else {
+        guard action == .read || action == .write, let record = unsafe slot.pointee.record else {
             return unsafe makeOtherRequest(number, slot)
         }
+        // What needs a decision comes first, so that nothing waits in registers for it.
+        let region =
+            registeredPool == 0 ? -1 : unsafe registeredRegion(of: event.pointee.buffer)
         let done = unsafe event.pointee.transferred
         let length = unsafe min(event.pointee.length &- done, IORequest.maximumTransfer)
         unsafe slot.pointee.requested = length
@@ -69,11 +72,9 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             address: event.pointee.buffer.base + (event.pointee.rangeStart &+ done),
             offset: event.pointee.offset &+ Int64(done), length: length,
             flags: event.pointee.flags, priority: event.pointee.priority,
-            registeredDescriptor: slot.pointee.record?.pointee.registeredIndex ?? -1,
-            registeredRegion: registeredPool == 0 ? -1 : registeredRegion(of: event.pointee.buffer),
+            registeredDescriptor: record.pointee.registeredIndex, registeredRegion: region,
             mayBlock: slot.pointee.machine.traits.contains(.mayBlock),
-            traits: slot.pointee.record?.pointee.traits ?? [],
-            alignmentLogarithm: slot.pointee.record?.pointee.alignmentLogarithm ?? 0)
+            traits: record.pointee.traits, alignmentLogarithm: record.pointee.alignmentLogarithm)
     }
 
     /// The registered region that a buffer lies in, or -1.

@@ -134,6 +134,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
                 && slot.pointee.machine.traits.contains(.stopping)
             {
                 // What the driver has finished already need not be given up.
+                reapMore()
                 if !isReaped(number) { abandon(number) }
             } else {
                 _ = stop(number, .deadline)
@@ -196,6 +197,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     @usableFromInline
     mutating func abandonInFlight() {
         if unsafe life.pointee.isForked { return }
+        reapMore()
         for number in 0..<UInt32(depth)
         where unsafe slots.slot(number).pointee.machine.state == .inFlight && !isReaped(number) {
             abandon(number)

@@ -8,7 +8,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         if !waiting.isEmpty { stageWaitingOrFail() }
         if timers.count > 0 || heldSyncs > 0 || needsHaste {
             return waitWithPolicy(deadline) { core, until in
-                core.handDown(minimum: minimum, deadline: until)
+                core.handDown(most: minimum, deadline: until)
             }
         }
         return handDown(minimum: minimum, deadline: deadline)
@@ -17,12 +17,31 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// Submits, and waits for what is still wanted of `minimum`.
     @inlinable @inline(__always)
     mutating func handDown(minimum: Int, deadline: IOInstant?) -> IOWaitOutcome {
+        if minimum == 1, available | waiting.count | heldCount | abandonedCount == 0, occupied > 0 {
+            // The expected case: all that is in flight is at the driver, and any of it will do.
+            return driver.submit(minimum: 1, deadline: deadline)
+        }
+        return handDown(most: minimum, deadline: deadline)
+    }
+
+    @inlinable @inline(never)
+    mutating func handDown(most minimum: Int, deadline: IOInstant?) -> IOWaitOutcome {
         let goal = max(0, min(minimum &- available, awaited))
         if goal == 0, minimum > 0, available == 0, deadline != nil {
             // Nothing in flight: only the deadline or a wake-up can end this.
-            return driver.submit(minimum: 1, deadline: deadline)
+            return submitSeldom(minimum: 1, deadline: deadline)
         }
-        return driver.submit(minimum: goal, deadline: deadline)
+        return submitSeldom(minimum: goal, deadline: deadline)
+    }
+
+    /// Hands down what is staged, so that there is room.
+    @inlinable
+    mutating func flush() { _ = submitSeldom(minimum: 0, deadline: nil) }
+
+    /// The driver's `submit` off the common path, where it is not to be inlined.
+    @inlinable @inline(never)
+    mutating func submitSeldom(minimum: Int, deadline: IOInstant?) -> IOWaitOutcome {
+        driver.submit(minimum: minimum, deadline: deadline)
     }
 
     /// Requests at the driver that are worth waiting for. Those of abandoned events are not, unless
@@ -42,7 +61,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         if !waiting.isEmpty { stageWaitingOrFail() }
         if timers.count > 0 || heldSyncs > 0 || needsHaste {
             return waitWithPolicy(deadline) { core, until in
-                core.driver.submit(
+                core.submitSeldom(
                     minimum: mayBlock && core.available == 0 ? 1 : 0, deadline: until)
             }
         }
@@ -82,9 +101,9 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
                 fruitlessAttempts = 0
                 return refuse(waiting.pop(), IOFailure(errno: Errnos.again, reason: .driverFull))
             }
-            _ = driver.submit(minimum: 0, deadline: nil)
+            flush()
             // Completions that nobody took may be what fills it.
-            if reap() { return }
+            if reapSeldom() { return }
             stageWaiting()
         }
         fruitlessAttempts = 0
@@ -102,7 +121,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
                 // Continuations were staged since the last time.
                 driver.hasten()
                 switch wait(minimum: 1, deadline: nil) {
-                case .ready, .deadlinePassed: if reap() { failures = 0 }
+                case .ready, .deadlinePassed: if reapSeldom() { failures = 0 }
                 case .failed: failures += 1
                 }
             }

@@ -33,7 +33,7 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
     /// For contexts: descriptor objects that are not let go the moment nothing of them is in flight, but
     /// when the loop is about to wait. A callback that submits again then finds its descriptor held, and
     /// the loop keeps it registered. A few: each is looked at before every wait.
-    @usableFromInline var lingering: [LingeringDescriptor] = []
+    @usableFromInline var lingering: [UnsafeMutablePointer<DescriptorRecord>] = unsafe []
     @usableFromInline let lingersAtMost: Int
     /// The pool whose memory is registered with the driver, as an address; 0: none.
     @usableFromInline var registeredPool: UInt = 0
@@ -52,6 +52,8 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
 
     /// No limit on file sizes, and a driver that does everything: transfers need no further look.
     @usableFromInline let allowsEverything: Bool
+    /// The same, and bytes in flight are not counted.
+    @usableFromInline let takesAnything: Bool
 
     /// Draining: takes nothing.
     @usableFromInline var isClosed = false
@@ -119,10 +121,11 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
         timers = SlotTimers(depth: depth)
         maximumBytes = options.maximumBytes
         lingersAtMost = options.servesContext ? 8 : 0
-        lingering.reserveCapacity(lingersAtMost)
+        unsafe lingering.reserveCapacity(lingersAtMost)
         unsafe free = .allocate(capacity: depth)
         for i in 0..<depth { unsafe (free + i).initialize(to: UInt32(depth - 1 - i)) }
-        unsafe completions = .allocate(capacity: min(depth, 256))
+        // One more than can come at once: what does not fill it is all there is.
+        unsafe completions = .allocate(capacity: min(depth + 1, 256))
         ready = FixedQueue(capacity: depth, filler: 0)
         waiting = FixedQueue(capacity: depth, filler: 0)
         maximumVectors = min(max(1, capabilities.maximumVectors), IOVector.maximumCount)
@@ -135,6 +138,7 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
         fileSizeLimit = ProcessLimits.fileSize
         let transfers: UInt16 = 0b1111
         allowsEverything = fileSizeLimit == .max && bits & transfers == transfers
+        takesAnything = allowsEverything && options.maximumBytes == .max
         latencies = options.recordsLatencies ? IOLatencies() : nil
         let keepsTimes = options.recordsLatencies || options.servesContext
         unsafe submissionTimes = keepsTimes ? .allocate(capacity: depth) : nil

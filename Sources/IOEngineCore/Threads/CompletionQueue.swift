@@ -1,10 +1,10 @@
 /// Completions that wait to be reaped, oldest first. Room for all requests in flight: pushing never
 /// fails.
-@safe
+@safe @usableFromInline
 package struct CompletionQueue: ~Copyable {
     private let places: UnsafeMutableBufferPointer<IOCompletion>
     private var head = 0
-    package private(set) var count = 0
+    @usableFromInline package private(set) var count = 0
 
     /// - Parameter capacity: At least 1.
     package init(capacity: Int) {

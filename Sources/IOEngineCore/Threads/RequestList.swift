@@ -1,8 +1,8 @@
 /// Requests in the order in which they came, up to a fixed number.
-@safe
+@safe @usableFromInline
 package struct RequestList: ~Copyable {
     private let places: UnsafeMutableBufferPointer<IORequest>
-    package private(set) var count = 0
+    @usableFromInline package private(set) var count = 0
 
     /// - Parameter capacity: At least 1.
     package init(capacity: Int) {

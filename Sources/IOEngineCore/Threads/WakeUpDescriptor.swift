@@ -1,14 +1,15 @@
 internal import CLinux
 internal import Glibc
-internal import Synchronization
+public import Synchronization
 
 /// The eventfd through which other threads end a driver's wait in the kernel. Shared by the driver and
 /// its wakers and closed when the last of them is gone, so a late wake-up never hits a number used
 /// anew.
+@usableFromInline
 package final class WakeUpDescriptor: Sendable {
     package let descriptor: Int32
     /// Whether anybody ever asked for a waker: without one, the driver need not listen.
-    private let isWanted = Atomic<Bool>(false)
+    @usableFromInline let isWanted = Atomic<Bool>(false)
 
     /// Nil: no descriptor is to be had.
     ///
@@ -21,7 +22,7 @@ package final class WakeUpDescriptor: Sendable {
 
     deinit { if descriptor >= 0 { close(descriptor) } }
 
-    package var isListenedTo: Bool { isWanted.load(ordering: .relaxed) }
+    @inlinable package var isListenedTo: Bool { isWanted.load(ordering: .relaxed) }
 
     package var waker: IOWaker {
         isWanted.store(true, ordering: .relaxed)

@@ -100,6 +100,7 @@ extension ContextSchedule {
         let goesOn = context.cycle()
         isInCycle = wasInCycle
         isOnLoop = wasOnLoop
+        noteTaken()
         if !goesOn, workersBusy > 0 { problem("the loop ended while a callback ran") }
         if script.sleptForEver { problem("the loop sleeps for ever") }
         checkAnswers()

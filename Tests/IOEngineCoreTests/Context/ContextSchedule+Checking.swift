@@ -300,9 +300,20 @@ extension ContextSchedule {
         }
     }
 
+    /// An event that went on where it lay has no ticket that anybody learnt.
+    private func nameless(_ settlement: IOSettlement) -> Int? {
+        records.indices.first { id in
+            let record = records[id]
+            return record.ticket == nil && record.isAbandoned && !record.hasSettled
+                && !record.isAtDriver && record.action == settlement.action
+                && record.descriptor == settlement.descriptor
+                && record.offset == settlement.offset && record.length == settlement.length
+        }
+    }
+
     func settled(_ settlement: IOSettlement) {
         note("settled")
-        guard let id = tickets[settlement.ticket] else {
+        guard let id = tickets[settlement.ticket] ?? nameless(settlement) else {
             return problem("a settlement of nobody: \(settlement)")
         }
         let record = records[id]

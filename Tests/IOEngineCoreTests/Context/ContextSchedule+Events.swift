@@ -9,6 +9,11 @@ struct Call: IOCallback {
     nonisolated(unsafe) let schedule: ContextSchedule
     let id: Int
 
+    static func resubmits(_ event: inout IOEvent<Call>) -> Bool {
+        guard let call = event.callback else { return false }
+        return unsafe call.schedule.resubmits(call.id, &event)
+    }
+
     consuming func call(
         _ event: consuming IOEvent<Call>, _ submitter: borrowing IOSubmitter<Call>
     ) {
@@ -146,6 +151,7 @@ extension ContextSchedule {
         records[id].returned = .max
         records[id].isReturned = false
         records[id].beganBehindClaims = !claims.isEmpty
+        records[id].isInPlace = false
         records[id].ticket = nil
         records[id].progress = progress
         records[id].requests = 0

@@ -93,7 +93,7 @@ extension ContextSchedule {
     private func isBefore(_ id: Int, _ drain: OpenDrain) -> Bool {
         let record = records[id]
         // What the loop took straight into a slot cannot be told apart.
-        if record.ticket?.isOfSlot == true { return true }
+        if record.ticket?.isOfSlot == true || record.isInPlace { return true }
         let isQueued = record.ticket?.queuePosition != nil
         return record.began <= (isQueued ? drain.tick : drain.readTick ?? .max)
     }

@@ -50,6 +50,12 @@ final class ContextSchedule: ScriptWitness {
     var workersBusy = 0
     /// Submissions and the like that are under way, one inside the other.
     var isSubmitting = 0
+    /// Checked where it lay, and now on its way to its callback.
+    var lookedAt: Int?
+    /// What callbacks submitted again where it lay, in this cycle.
+    var takenInPlace: [Int] = []
+    /// What a callback submitted again where it lay, last; in which cycle, and what was known before.
+    var submittedInPlace: (id: Int, cycle: Int, before: Record)?
 
     var claims: [OpenClaim] = []
     /// Events that workers have taken and not called back.
@@ -173,6 +179,8 @@ final class ContextSchedule: ScriptWitness {
         /// When its last submission began and returned.
         var began = 0
         var returned = Int.max
+        /// Submitted again where it lay.
+        var isInPlace = false
         /// Parked by a worker's callback: other events may get a slot before it.
         var isReturned = false
         /// A producer was filling earlier places when that submission began: what lies behind
