@@ -38,6 +38,7 @@ let package = Package(
             name: "CLibURing", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
         .systemLibrary(name: "CLibAIO", providers: [.apt(["libaio-dev"])]),
         .systemLibrary(name: "CLinux"),
+        .systemLibrary(name: "CSystemCalls"),
 
         // Floor 1
         .target(
@@ -55,7 +56,7 @@ let package = Package(
         .target(
             name: "IOEngineURing",
             dependencies: [
-                "IOEngineCore", "CLibURing",
+                "IOEngineCore", "CLibURing", "CSystemCalls",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),
@@ -63,7 +64,7 @@ let package = Package(
         .target(
             name: "IOEngineAIO",
             dependencies: [
-                "IOEngineCore", "CLibAIO", "CLinux",
+                "IOEngineCore", "CLibAIO", "CLinux", "CSystemCalls",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),
@@ -231,7 +232,8 @@ let package = Package(
         .testTarget(
             name: "IOEngineAIOTests",
             dependencies: [
-                "IOEngineCore", "IOEngineAIO", "TestSupport", "TestHelper", "CLinux",
+                "IOEngineCore", "IOEngineAIO", "TestSupport", "TestHelper", "CLibAIO",
+                "CLinux",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),

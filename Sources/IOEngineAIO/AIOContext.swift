@@ -1,25 +1,25 @@
 internal import CLibAIO
-internal import CLinux
+public import CSystemCalls
 internal import Glibc
-internal import Synchronization
+public import Synchronization
 
 /// The kernel's context, its system calls, and the ring of completions that it maps into the process.
 ///
 /// All calls answer as libaio does: a number, or a negative errno. One thread uses it. It lives until
 /// `ContextGrave` gets its `handle`.
-@safe
+@safe @frozen @usableFromInline
 struct AIOContext: ~Copyable {
-    let handle: OpaquePointer
+    @usableFromInline let handle: OpaquePointer
     /// Requests that it has room for, beside the entry that listens for wake-ups.
-    let size: Int
+    @usableFromInline let size: Int
     /// The ring's header, which lies at the handle's address (`struct aio_ring` in fs/aio.c): id,
     /// number of places, head, tail, magic, compatible and incompatible features, header length. Nil:
     /// this kernel's ring is not the known one.
-    private let ring: UnsafeMutablePointer<UInt32>?
-    private let events: UnsafePointer<io_event>
+    @usableFromInline let ring: UnsafeMutablePointer<UInt32>?
+    @usableFromInline let events: UnsafePointer<AIOEvent>
     /// Places in the ring; 0 without it.
-    private let places: UInt32
-    var systemCalls: UInt64 = 0
+    @usableFromInline let places: UInt32
+    @usableFromInline var systemCalls: UInt64 = 0
 
     private static let magic: UInt32 = 0xa10a_10a1
     private static let headerBytes = 32
@@ -38,7 +38,7 @@ struct AIOContext: ~Copyable {
         unsafe ring = isKnown ? header : nil
         places = isKnown ? unsafe header[1] : 0
         unsafe events = (UnsafeRawPointer(header) + Self.headerBytes)
-            .assumingMemoryBound(to: io_event.self)
+            .assumingMemoryBound(to: AIOEvent.self)
     }
 
     // MARK: System calls
@@ -46,23 +46,22 @@ struct AIOContext: ~Copyable {
     /// Hands entries over. The kernel copies them.
     ///
     /// - Returns: How many it took, which may be fewer, or what is wrong with the first.
+    @inlinable @inline(__always)
     mutating func submit(
-        _ entries: UnsafeMutablePointer<UnsafeMutablePointer<iocb>?>, count: Int
-    ) -> Int32 {
+        _ entries: UnsafeMutablePointer<UnsafeMutablePointer<AIOEntry>?>, count: Int
+    ) -> Int {
         systemCalls &+= 1
-        // Past libaio, whose function only wraps the one of the C library: 1 to 2 % at depth 1.
-        let answer = unsafe linux_call(
-            Int(SYS_io_submit), Int(bitPattern: handle), count, Int(bitPattern: entries))
-        return answer >= 0 ? Int32(truncatingIfNeeded: answer) : -errno
+        return unsafe linux_io_submit(UInt(bitPattern: handle), count, entries)
     }
 
     /// Waits for `minimum` events and moves up to `most` out.
     ///
     /// - Parameter timeout: Nanoseconds; nil: none.
     mutating func wait(
-        minimum: Int, most: Int, into events: UnsafeMutablePointer<io_event>, timeout: Int64?
+        minimum: Int, most: Int, into events: UnsafeMutablePointer<AIOEvent>, timeout: Int64?
     ) -> Int32 {
         systemCalls &+= 1
+        let events = unsafe UnsafeMutableRawPointer(events).assumingMemoryBound(to: io_event.self)
         guard let timeout else {
             return unsafe io_getevents(handle, minimum, most, events, nil)
         }
@@ -74,25 +73,25 @@ struct AIOContext: ~Copyable {
     // MARK: The ring
 
     /// Whether completions can be taken without a system call.
-    var hasRing: Bool { unsafe ring != nil }
+    @inlinable var hasRing: Bool { unsafe ring != nil }
 
-    @inline(__always)
-    private func counter(_ place: Int) -> UnsafeMutablePointer<Atomic<UInt32>> {
+    @inlinable @inline(__always)
+    func counter(_ place: Int) -> UnsafeMutablePointer<Atomic<UInt32>> {
         unsafe UnsafeMutableRawPointer(ring.unsafelyUnwrapped + place)
             .assumingMemoryBound(to: Atomic<UInt32>.self)
     }
 
     /// The place of the first event. Only this thread moves it: here, or through the kernel in `wait`.
-    @inline(__always)
+    @inlinable @inline(__always)
     var head: UInt32 { unsafe counter(2).pointee.load(ordering: .relaxed) }
 
     /// The place behind the last event. Acquire: pairs with the kernel's barrier between writing events
     /// and moving the tail.
-    @inline(__always)
+    @inlinable @inline(__always)
     var tail: UInt32 { unsafe counter(3).pointee.load(ordering: .acquiring) }
 
     /// Events in the ring.
-    @inline(__always)
+    @inlinable @inline(__always)
     var ready: Int {
         if unsafe ring == nil { return 0 }
         let (head, tail) = (self.head, self.tail)
@@ -100,17 +99,17 @@ struct AIOContext: ~Copyable {
     }
 
     /// The event at a place between head and tail.
-    @inline(__always)
-    func event(_ place: UInt32) -> UnsafePointer<io_event> { unsafe events + Int(place) }
+    @inlinable @inline(__always)
+    func event(_ place: UInt32) -> UnsafePointer<AIOEvent> { unsafe events + Int(place) }
 
-    @inline(__always)
+    @inlinable @inline(__always)
     func place(after place: UInt32) -> UInt32 {
         let next = place &+ 1
         return next >= places ? 0 : next
     }
 
     /// Gives the places before `head` back. Release: their events have been read.
-    @inline(__always)
+    @inlinable @inline(__always)
     func moveHead(to head: UInt32) { unsafe counter(2).pointee.store(head, ordering: .releasing) }
 }
 

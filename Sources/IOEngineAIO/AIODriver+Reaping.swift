@@ -1,51 +1,84 @@
-internal import CLibAIO
 internal import Glibc
 public import IOEngineCore
 
 extension AIODriver {
+    @inlinable @inline(__always)
     public mutating func reap(into completions: inout OutputSpan<IOCompletion>) {
-        let room = completions.freeCapacity
+        // The expected case: everything there is lies in the ring.
+        if context.hasRing, finished.count | hopping | trialCount == 0 {
+            reapRing(into: &completions)
+        } else {
+            reapOtherwise(into: &completions)
+        }
+    }
+
+    @usableFromInline
+    mutating func reapOtherwise(into completions: inout OutputSpan<IOCompletion>) {
+        let before = completions.freeCapacity
         if finished.count > 0 { finished.pop(into: &completions) }
+        inFlight &-= before &- completions.freeCapacity
         if context.hasRing {
             reapRing(into: &completions)
         } else if inKernel > 0, !completions.isFull {
             fetch()
+            let before = completions.freeCapacity
             finished.pop(into: &completions)
+            inFlight &-= before &- completions.freeCapacity
         }
         if hopping > 0 {
             let before = completions.freeCapacity
             pool.take(into: &completions)
-            hopping &-= before &- completions.freeCapacity
+            let taken = before &- completions.freeCapacity
+            hopping &-= taken
+            inFlight &-= taken
             if hasStagedHops { startHops() }
         }
-        inFlight &-= room &- completions.freeCapacity
     }
 
-    @inline(__always)
-    private mutating func reapRing(into completions: inout OutputSpan<IOCompletion>) {
+    @inlinable @inline(__always)
+    mutating func reapRing(into completions: inout OutputSpan<IOCompletion>) {
         let start = context.head
         let end = context.tail
+        if start == end { return }
         var place = start
-        while place != end, !completions.isFull {
-            let event = unsafe context.event(place)
-            place = context.place(after: place)
-            if let completion = unsafe take(event) { completions.append(completion) }
+        // Counted here and subtracted once: whoever takes an event's other kinds counts by himself.
+        var taken = 0
+        unsafe completions.withUnsafeMutableBufferPointer { room, count in
+            while place != end && count < room.count {
+                let event = unsafe context.event(place)
+                let data = unsafe event.pointee.data
+                var completion = unsafe IOCompletion(
+                    token: IOToken(rawValue: data), result: event.pointee.result)
+                if data == AIOEntry.wakeUpMark || trialCount > 0 {
+                    if unsafe takeRare(event, &completion) {
+                        unsafe (room.baseAddress.unsafelyUnwrapped + count).initialize(
+                            to: completion)
+                        count &+= 1
+                    }
+                } else {
+                    unsafe entries[Int(completion.token.slot)].data = AIOEntry.noToken
+                    unsafe (room.baseAddress.unsafelyUnwrapped + count).initialize(to: completion)
+                    count &+= 1
+                    taken &+= 1
+                }
+                place = context.place(after: place)
+            }
         }
-        if place != start { context.moveHead(to: place) }
+        if place == start { return }
+        inFlight &-= taken
+        inKernel &-= taken
+        context.moveHead(to: place)
     }
 
-    /// Whether a wake-up lies in the ring.
-    @inline(never)
-    func ringHasWakeUp() -> Bool {
-        guard context.hasRing else { return false }
-        var place = context.head
-        let end = context.tail
-        while place != end {
-            let data = unsafe UInt64(UInt(bitPattern: context.event(place).pointee.data))
-            if data == Self.wakeUpMark { return true }
-            place = context.place(after: place)
-        }
-        return false
+    /// An event that may be a wake-up or the end of a trial. True: it is a completion.
+    @usableFromInline
+    mutating func takeRare(
+        _ event: UnsafePointer<AIOEvent>, _ completion: inout IOCompletion
+    ) -> Bool {
+        guard let taken = unsafe take(event) else { return false }
+        inFlight &-= 1
+        completion = taken
+        return true
     }
 
     /// Moves everything out of the ring.
@@ -58,12 +91,11 @@ extension AIODriver {
         var place = context.head
         let end = context.tail
         while place != end {
-            let event = unsafe context.event(place)
-            place = context.place(after: place)
-            count += 1
-            if let completion = unsafe take(event) {
+            if let completion = unsafe take(context.event(place)) {
                 finished.push(completion.token, completion.result)
             }
+            place = context.place(after: place)
+            count += 1
         }
         if count > 0 {
             context.moveHead(to: place)
@@ -86,24 +118,23 @@ extension AIODriver {
     }
 
     /// What an event means. Nil: a wake-up, or a trial that goes on elsewhere.
-    @inline(__always)
-    mutating func take(_ event: UnsafePointer<io_event>) -> IOCompletion? {
-        let data = unsafe UInt64(UInt(bitPattern: event.pointee.data))
-        if data == Self.wakeUpMark {
+    mutating func take(_ event: UnsafePointer<AIOEvent>) -> IOCompletion? {
+        let data = unsafe event.pointee.data
+        if data == AIOEntry.wakeUpMark {
             noteWakeUp()
             return nil
         }
         let token = IOToken(rawValue: data)
-        let result = unsafe Int(bitPattern: event.pointee.res)
+        let result = unsafe event.pointee.result
         inKernel &-= 1
-        unsafe Self.set(Self.noToken, in: blocks + Int(token.slot))
+        unsafe entries[Int(token.slot)].data = AIOEntry.noToken
         if trialCount > 0, endTrial(token, result) { return nil }
         return IOCompletion(token: token, result: result)
     }
 
-    @inline(never)
     private mutating func noteWakeUp() {
         isListening = false
+        attention.insert(.stoppedListening)
         wasWoken = true
         systemCalls &+= 1
         wakeUp.clear()
@@ -125,7 +156,7 @@ extension AIODriver {
     ///
     /// - Returns: How many did not end.
     static func settle(
-        _ context: inout AIOContext, inKernel: Int, _ scratch: UnsafeMutablePointer<io_event>,
+        _ context: inout AIOContext, inKernel: Int, _ scratch: UnsafeMutablePointer<AIOEvent>,
         room: Int
     ) -> Int {
         var left = inKernel
@@ -138,7 +169,7 @@ extension AIODriver {
             if count < 0, count != -EINTR { return left }
             if count > 0 { idle = 0 }
             for i in 0..<max(0, Int(count))
-            where unsafe UInt64(UInt(bitPattern: scratch[i].data)) != wakeUpMark {
+            where unsafe scratch[i].data != AIOEntry.wakeUpMark {
                 left -= 1
             }
         }

@@ -1,94 +1,101 @@
-internal import CLibAIO
 internal import Glibc
 public import IOEngineCore
 
 extension AIODriver {
+    @inlinable @inline(__always)
     public mutating func stage(_ request: IORequest) -> IOStaging {
         guard inFlight < depth else { return .full }
         precondition(Int(request.token.slot) < depth, "slots of tokens are below the depth")
         inFlight &+= 1
-        switch request.action {
-        case .read, .readVectored, .write, .writeVectored:
-            stageTransfer(request)
-        case .syncData, .syncFull:
-            if request.mayBlock { hop(request) } else { stageForKernel(request, flags: []) }
-        case .allocate: hop(request)
-        case .noOperation: finished.push(request.token, 0)
+        // The expected case first.
+        if request.action == .read, request.traits == [.known, .direct], !request.mayBlock {
+            stageForKernel(request, .read, request.length, request.flags)
+        } else {
+            stageOther(request)
         }
         return .queued
     }
 
-    @inline(__always)
-    private mutating func stageTransfer(_ request: IORequest) {
-        // The expected case first.
-        if request.traits == [.known, .direct], !request.mayBlock {
-            stageDirect(request)
-        } else if request.isAttemptable {
-            attempts.append(request)
-        } else if !request.mayBlock, !request.traits.contains(.inMemory), request.isDirect {
-            stageDirect(request)
-        } else {
-            hop(request)
+    @usableFromInline
+    mutating func stageOther(_ request: IORequest) {
+        switch request.action {
+        case .read, .readVectored, .write, .writeVectored:
+            if request.traits == [.known, .direct], !request.mayBlock {
+                stageDirect(request)
+            } else if request.isAttemptable {
+                attempts.append(request)
+            } else if !request.mayBlock, !request.traits.contains(.inMemory), request.isDirect {
+                stageDirect(request)
+            } else {
+                hop(request)
+            }
+        case .syncData, .syncFull:
+            if request.mayBlock {
+                hop(request)
+            } else {
+                var request = request
+                // The kernel refuses a sync with anything in these.
+                request.offset = 0
+                unsafe request.address = nil
+                let isFull = request.action == .syncFull
+                stageForKernel(request, isFull ? .syncFull : .syncData, 0, [])
+            }
+        case .allocate: hop(request)
+        case .noOperation: finished.push(request.token, 0)
         }
     }
 
     @inline(__always)
     private mutating func stageDirect(_ request: IORequest) {
-        if request.action.isRead || request.flags.contains(.noWait) {
-            stageForKernel(request, flags: request.flags)
-        } else {
+        var flags = request.flags
+        if !request.action.isRead, !flags.contains(.noWait) {
             // Past the end of a file and into holes, a direct write blocks inside `io_submit`.
             unsafe trials[Int(request.token.slot)] = request
             trialCount &+= 1
-            stageForKernel(request, flags: request.flags.union(.noWait))
+            flags.insert(.noWait)
+        }
+        switch request.action {
+        case .read: stageForKernel(request, .read, request.length, flags)
+        case .write: stageForKernel(request, .write, request.length, flags)
+        case .readVectored:
+            stageForKernel(request, .readVectored, Int(request.vectorCount), flags)
+        default: stageForKernel(request, .writeVectored, Int(request.vectorCount), flags)
         }
     }
 
-    @inline(__always)
-    private mutating func stageForKernel(_ request: IORequest, flags: IOFlags) {
-        let block = unsafe blocks + Int(request.token.slot)
-        let offset = Int64(request.offset)
-        switch request.action {
-        case .read:
-            unsafe io_prep_pread(
-                block, request.descriptor, request.address, request.length, offset)
-        case .write:
-            unsafe io_prep_pwrite(
-                block, request.descriptor, request.address, request.length, offset)
-        case .readVectored:
-            unsafe io_prep_preadv(
-                block, request.descriptor, request.address?.assumingMemoryBound(to: iovec.self),
-                Int32(request.vectorCount), offset)
-        case .writeVectored:
-            unsafe io_prep_pwritev(
-                block, request.descriptor, request.address?.assumingMemoryBound(to: iovec.self),
-                Int32(request.vectorCount), offset)
-        case .syncData: unsafe io_prep_fdsync(block, request.descriptor)
-        default: unsafe io_prep_fsync(block, request.descriptor)
-        }
-        unsafe block.pointee.aio_rw_flags = flags.rawValue
-        if request.priority != .inherited, request.action.isTransfer {
-            unsafe block.pointee.u.c.flags = Self.flagPriority
-            unsafe block.pointee.aio_reqprio = Int16(bitPattern: request.priority.rawValue)
-        }
-        unsafe Self.set(request.token.rawValue, in: block)
-        unsafe batch[batchCount] = block
+    /// Sets everything that an earlier request of the slot may have set.
+    ///
+    /// - Parameter length: Bytes, or vectors.
+    @inlinable @inline(__always)
+    mutating func stageForKernel(
+        _ request: IORequest, _ command: AIOCommand, _ length: Int, _ flags: IOFlags
+    ) {
+        let entry = unsafe entries + Int(request.token.slot)
+        unsafe entry.pointee.data = request.token.rawValue
+        unsafe entry.pointee.flags = flags.rawValue
+        unsafe entry.pointee.command = command
+        unsafe entry.pointee.priority = request.priority.rawValue
+        unsafe entry.pointee.descriptor = request.descriptor
+        unsafe entry.pointee.address = request.address
+        unsafe entry.pointee.length = length
+        unsafe entry.pointee.offset = request.offset
+        let hasPriority = request.priority != .inherited && request.action.isTransfer
+        unsafe entry.pointee.fields = hasPriority ? AIOEntry.priorityCounts : 0
+        unsafe batch[batchCount] = unsafe entry
         batchCount &+= 1
     }
-
-    /// IOCB_FLAG_IOPRIO (Linux 4.18).
-    private static var flagPriority: UInt32 { 2 }
 
     /// Has the context poll the eventfd, so that a wake-up is an event like any other. In front, where
     /// it is recognised.
     mutating func listen() {
-        let block = unsafe blocks + depth
-        unsafe io_prep_poll(block, wakeUp.descriptor, POLLIN)
-        unsafe Self.set(Self.wakeUpMark, in: block)
+        let entry = unsafe entries + depth
+        unsafe entry.pointee = AIOEntry(listeningTo: wakeUp.descriptor)
         unsafe batch[batchCount] = batch[0]
-        unsafe batch[0] = block
+        unsafe batch[0] = unsafe entry
         batchCount &+= 1
         isListening = true
+        attention.insert(.startsListening)
+        attention.remove(.stoppedListening)
     }
 
     @discardableResult
@@ -99,7 +106,7 @@ extension AIODriver {
         }
         let slot = Int(token.slot)
         // What the kernel has, runs to its end: `io_cancel` knows no file.
-        if slot < depth, unsafe Self.token(of: blocks + slot) == token.rawValue { return .tooLate }
+        if slot < depth, unsafe entries[slot].data == token.rawValue { return .tooLate }
         return finished.contains(token) ? .tooLate : pool.cancel(token)
     }
 
@@ -107,10 +114,10 @@ extension AIODriver {
     private mutating func unstage(_ token: IOToken) -> Bool {
         guard
             let index = (0..<batchCount).first(where: { index in
-                unsafe batch[index].map { unsafe Self.token(of: $0) == token.rawValue } ?? false
+                unsafe batch[index]?.pointee.data == token.rawValue
             })
         else { return false }
-        if let block = unsafe batch[index] { unsafe Self.set(Self.noToken, in: block) }
+        unsafe batch[index]?.pointee.data = AIOEntry.noToken
         for i in index..<batchCount - 1 { unsafe batch[i] = batch[i + 1] }
         batchCount -= 1
         let trial = unsafe trials + Int(token.slot)
@@ -119,16 +126,5 @@ extension AIODriver {
             trialCount -= 1
         }
         return true
-    }
-
-    /// The token in an entry; ``noToken`` while it has no request.
-    @inline(__always)
-    static func token(of block: UnsafeMutablePointer<iocb>) -> UInt64 {
-        unsafe UInt64(UInt(bitPattern: block.pointee.data))
-    }
-
-    @inline(__always)
-    static func set(_ token: UInt64, in block: UnsafeMutablePointer<iocb>) {
-        unsafe block.pointee.data = UnsafeMutableRawPointer(bitPattern: UInt(token))
     }
 }

@@ -1,18 +1,44 @@
-internal import CLibAIO
 internal import Glibc
 public import IOEngineCore
 
 extension AIODriver {
+    @inlinable @inline(__always)
     public mutating func submit(minimum: Int, deadline: IOInstant?) -> IOWaitOutcome {
+        // The expected case: only the kernel has something to do, takes it with one system call, and has
+        // done what is waited for.
+        let others = attempts.count | trialCount | finished.count | hopping
+        if others == 0, attention.isEmpty, batchCount > 0, context.hasRing,
+            inKernel &+ batchCount <= context.size
+        {
+            let answer = unsafe context.submit(batch, count: batchCount)
+            if answer == batchCount {
+                inKernel &+= answer
+                batchCount = 0
+                if context.ready >= min(minimum, inFlight) {
+                    if minimum > 0 { noteEnd() }
+                    return .ready
+                }
+            } else if answer > 0 {
+                inKernel &+= answer
+                removeFirst(answer)
+            }
+        }
+        return submitOtherwise(minimum, deadline)
+    }
+
+    @usableFromInline
+    mutating func submitOtherwise(
+        _ minimum: Int, _ deadline: IOInstant?
+    ) -> IOWaitOutcome {
         // First what must hop, so that helpers work on it while this thread does the rest.
         if hasStagedHops { startHops() }
         if attempts.count > 0 { attempt() }
         // More than is in flight never comes; with nothing in flight only a wake-up does.
         let goal = min(minimum, max(1, inFlight))
         // Once somebody was listened to, that goes along with the batch.
-        if hasListened, !isListening, goal > 0 { listen() }
+        if attention.contains(.stoppedListening), goal > 0 { listen() }
         var isFull = false
-        if batchCount > 0, !handOverAtOnce() {
+        if batchCount > 0 {
             switch handOver() {
             case .everything: break
             case .untilFull: isFull = true
@@ -27,7 +53,6 @@ extension AIODriver {
         }
         if mustListen {
             listen()
-            hasListened = true
             switch handOver() {
             case .everything: break
             case .untilFull: isFull = true
@@ -41,9 +66,23 @@ extension AIODriver {
 
     /// A wait ends, and with it every wake-up so far. One that lies in the ring is taken now: what is
     /// taken later came later, and ends the next wait.
-    @inline(__always)
-    private mutating func noteEnd() {
-        if isListening, ringHasWakeUp() { collect() }
+    @inlinable @inline(__always)
+    mutating func noteEnd() {
+        wasWoken = false
+        guard isListening, context.hasRing else { return }
+        var place = context.head
+        let end = context.tail
+        while place != end {
+            if unsafe context.event(place).pointee.data == AIOEntry.wakeUpMark {
+                return endListening()
+            }
+            place = context.place(after: place)
+        }
+    }
+
+    @usableFromInline
+    mutating func endListening() {
+        collect()
         wasWoken = false
     }
 
@@ -81,24 +120,10 @@ extension AIODriver {
         if hasStagedHops { startHops() }
     }
 
-    /// The expected case: the kernel takes the whole batch with one system call. False: something is
-    /// left of it.
-    @inline(__always)
-    private mutating func handOverAtOnce() -> Bool {
-        if startsListening || inKernel &+ batchCount > context.size { return false }
-        let answer = unsafe Int(context.submit(batch, count: batchCount))
-        if answer <= 0 { return false }
-        inKernel &+= answer
-        if answer == batchCount {
-            batchCount = 0
-            return true
-        }
-        removeFirst(answer)
-        return false
-    }
-
     /// Keeps in the batch what the kernel did not take.
-    private mutating func removeFirst(_ count: Int) {
+    @usableFromInline
+    mutating func removeFirst(_ count: Int) {
+        if count > 0 { attention.remove(.startsListening) }
         for i in count..<batchCount { unsafe batch[i - count] = batch[i] }
         batchCount &-= count
     }
@@ -119,30 +144,31 @@ extension AIODriver {
             let room = context.size &- inKernel &+ (first == 0 && startsListening ? 1 : 0)
             let answer =
                 room == 0
-                ? -EAGAIN
+                ? -Int(EAGAIN)
                 : unsafe context.submit(batch + first, count: min(room, batchCount &- first))
             if answer > 0 {
-                inKernel &+= Int(answer) &- (first == 0 && startsListening ? 1 : 0)
-                first &+= Int(answer)
+                inKernel &+= answer &- (first == 0 && startsListening ? 1 : 0)
+                first &+= answer
                 attempts = 0
-            } else if answer == 0 || answer == -EAGAIN || answer == -EINTR {
+            } else if answer == 0 || answer == -Int(EAGAIN) || answer == -Int(EINTR) {
                 // Places are free again only when their events are taken, never by waiting.
                 if collect() > 0 { continue }
-                if inKernel > 0, answer != -EINTR {
+                if inKernel > 0, answer != -Int(EINTR) {
                     outcome = .untilFull
                     break
                 }
                 attempts += 1
                 if attempts == Self.maximumAttempts {
-                    outcome = .failed(errno: answer == -EINTR ? EINTR : EAGAIN)
+                    outcome = .failed(errno: answer == -Int(EINTR) ? EINTR : EAGAIN)
                     break
                 }
-                if answer != -EINTR { backOff(attempts) }
+                if answer != -Int(EINTR) { backOff(attempts) }
             } else {
                 // Only the first entry is at fault.
                 if first == 0, startsListening {
-                    outcome = .failed(errno: -answer)
+                    outcome = .failed(errno: Int32(truncatingIfNeeded: -answer))
                     isListening = false
+                    attention.insert(.stoppedListening)
                 } else {
                     unsafe refuse(batch[first].unsafelyUnwrapped, answer)
                 }
@@ -154,10 +180,7 @@ extension AIODriver {
         return outcome
     }
 
-    /// The first entry of the batch is the one that listens.
-    private var startsListening: Bool {
-        unsafe batchCount > 0 && batch[0] == blocks + depth
-    }
+    private var startsListening: Bool { attention.contains(.startsListening) }
 
     /// Attempts in a row with nothing in the kernel, before it becomes a failure. Together they back
     /// off for about a quarter of a second.
@@ -165,28 +188,26 @@ extension AIODriver {
 
     /// Lets others run, longer each time: 1 us doubling up to 4 ms.
     private func backOff(_ attempt: Int) {
-        var time = timespec(tv_sec: 0, tv_nsec: 1000 << min(attempt, 12))
-        unsafe nanosleep(&time, nil)
+        _ = usleep(1 << UInt32(min(attempt, 12)))
     }
 
     /// The kernel refused an entry, as it does with what is wrong at first sight.
-    private mutating func refuse(_ block: UnsafeMutablePointer<iocb>, _ answer: Int32) {
-        let token = unsafe IOToken(rawValue: Self.token(of: block))
-        unsafe Self.set(Self.noToken, in: block)
-        if endTrial(token, Int(answer)) { return }
+    private mutating func refuse(_ entry: UnsafeMutablePointer<AIOEntry>, _ answer: Int) {
+        let token = unsafe IOToken(rawValue: entry.pointee.data)
+        unsafe entry.pointee.data = AIOEntry.noToken
+        if endTrial(token, answer) { return }
         var answer = answer
-        let operation = unsafe Int(block.pointee.aio_lio_opcode)
-        let reads = [Int(IO_CMD_PREAD.rawValue), Int(IO_CMD_PREADV.rawValue)].contains(operation)
-        if answer == -EINVAL, reads {
+        let reads = unsafe [.read, .readVectored].contains(entry.pointee.command)
+        if answer == -Int(EINVAL), reads {
             // As read(2) says it.
             var status = stat()
-            if unsafe fstat(block.pointee.aio_fildes, &status) == 0,
+            if unsafe fstat(entry.pointee.descriptor, &status) == 0,
                 status.st_mode & S_IFMT == S_IFDIR
             {
-                answer = -EISDIR
+                answer = -Int(EISDIR)
             }
         }
-        finished.push(token, Int(answer))
+        finished.push(token, answer)
     }
 
     /// Waits in the kernel, for as many events as can tell that the goal is reached.
@@ -230,8 +251,9 @@ extension AIODriver {
         case -EINTR: return .ready
         case ..<0: return .failed(errno: -count)
         default:
-            guard Int(count) < goal, let deadline, .monotonic() >= deadline else { return .ready }
-            return .deadlinePassed
+            guard let deadline, Int(count) < goal else { return .ready }
+            // None at all is what the kernel answers when the time is up; some, also after a signal.
+            return count == 0 || .monotonic() >= deadline ? .deadlinePassed : .ready
         }
     }
 

@@ -1,9 +1,8 @@
-internal import CLibAIO
 internal import Glibc
 public import IOEngineCore
 internal import SystemPackage
 
-/// The driver over Linux AIO, through libaio: almost as fast as io_uring for direct IO, and allowed where
+/// The driver over Linux AIO: almost as fast as io_uring for direct IO, and allowed where
 /// containers and sysctls forbid that.
 ///
 /// Direct IO and syncs are asynchronous in the kernel, in batches, and their completions are taken from
@@ -18,40 +17,41 @@ internal import SystemPackage
 @safe
 public struct AIODriver: IODriver, ~Copyable {
     // Ownership: all pointers are allocated in `init` and freed in `deinit`. The kernel copies entries
-    // when they are submitted and never writes to any of this.
+    // when they are submitted; it writes to their `key` then, and to nothing else of this.
 
-    var context: AIOContext
-    let depth: Int
+    @usableFromInline var context: AIOContext
+    @usableFromInline let depth: Int
     /// The entry of each slot, and behind them the one that listens for wake-ups. `data` is the token of
     /// the request while it is staged for the kernel or there.
-    let blocks: UnsafeMutablePointer<iocb>
+    @usableFromInline let entries: UnsafeMutablePointer<AIOEntry>
     /// Entries that the kernel has not taken, the first `batchCount`.
-    let batch: UnsafeMutablePointer<UnsafeMutablePointer<iocb>?>
-    var batchCount = 0
+    @usableFromInline let batch: UnsafeMutablePointer<UnsafeMutablePointer<AIOEntry>?>
+    @usableFromInline var batchCount = 0
     /// Where `io_getevents` puts events; as many as there are entries.
-    let scratch: UnsafeMutablePointer<io_event>
+    let scratch: UnsafeMutablePointer<AIOEvent>
     /// By slot: the request that is with the kernel on trial, with RWF_NOWAIT that is not its own.
     let trials: UnsafeMutablePointer<IORequest>
-    var trialCount = 0
+    @usableFromInline var trialCount = 0
     /// Requests that the kernel took and whose event was not taken.
-    var inKernel = 0
+    @usableFromInline var inKernel = 0
 
     /// To be tried on this thread at the next `submit`.
-    var attempts: RequestList
+    @usableFromInline var attempts: RequestList
     /// Completions that did not stay in the ring.
-    var finished: CompletionQueue
+    @usableFromInline var finished: CompletionQueue
     let pool: HelperPool
     /// Requests that the pool has, and whether some of them wait for `startHops`.
-    var hopping = 0
+    @usableFromInline var hopping = 0
     var hasStagedHops = false
     let wakeUp: WakeUpDescriptor
     /// The entry that listens is staged or with the kernel.
-    var isListening = false
-    var hasListened = false
+    @usableFromInline var isListening = false
     /// A wake-up was taken that has not ended a wait: the next one ends at once.
-    var wasWoken = false
+    @usableFromInline var wasWoken = false
+    /// What a `submit` has to look after beside a batch for the kernel.
+    @usableFromInline var attention: Attention = []
     /// Requests staged and not yet reaped.
-    var inFlight = 0
+    @usableFromInline var inFlight = 0
     var systemCalls: UInt64 = 0
     private let process = getpid()
     private let setUp: String
@@ -79,15 +79,14 @@ public struct AIODriver: IODriver, ~Copyable {
         self.depth = depth
         self.wakeUp = wakeUp
         // An entry fills a cache line: let it be one, not parts of two, for the kernel copies each.
-        unsafe blocks = UnsafeMutableRawPointer.allocate(
-            byteCount: (depth + 1) * MemoryLayout<iocb>.stride, alignment: 64
-        ).bindMemory(to: iocb.self, capacity: depth + 1)
-        unsafe blocks.initialize(repeating: iocb(), count: depth + 1)
-        for slot in 0..<depth { unsafe Self.set(Self.noToken, in: blocks + slot) }
+        unsafe entries = UnsafeMutableRawPointer.allocate(
+            byteCount: (depth + 1) * MemoryLayout<AIOEntry>.stride, alignment: 64
+        ).bindMemory(to: AIOEntry.self, capacity: depth + 1)
+        unsafe entries.initialize(repeating: AIOEntry(.read), count: depth + 1)
         unsafe batch = .allocate(capacity: depth + 1)
         unsafe batch.initialize(repeating: nil, count: depth + 1)
         unsafe scratch = .allocate(capacity: depth + 1)
-        unsafe scratch.initialize(repeating: io_event(), count: depth + 1)
+        unsafe scratch.initialize(repeating: AIOEvent(), count: depth + 1)
         unsafe trials = .allocate(capacity: depth)
         unsafe trials.initialize(repeating: Self.noTrial, count: depth)
         attempts = RequestList(capacity: depth)
@@ -108,11 +107,18 @@ public struct AIODriver: IODriver, ~Copyable {
                 + "\(range.upperBound)")
     }
 
-    static let noTrial = unsafe IORequest(token: IOToken(rawValue: .max), action: .noOperation)
+    /// Rare states of the wake-up's entry.
+    @frozen @usableFromInline
+    struct Attention: OptionSet, Sendable {
+        @usableFromInline let rawValue: UInt8
+        @inlinable init(rawValue: UInt8) { self.rawValue = rawValue }
+        /// The first entry of the batch is the one that listens.
+        @inlinable static var startsListening: Self { Self(rawValue: 1) }
+        /// Somebody was listened to, and nobody is any more.
+        @inlinable static var stoppedListening: Self { Self(rawValue: 2) }
+    }
 
-    /// `data` of the entry that listens, and of entries without a request: slots that no loop uses.
-    static let wakeUpMark: UInt64 = .max
-    static let noToken: UInt64 = .max - 1
+    static let noTrial = unsafe IORequest(token: IOToken(rawValue: .max), action: .noOperation)
 
     deinit {
         // In a forked child the context is the parent's, and so is the ring.
@@ -123,7 +129,7 @@ public struct AIODriver: IODriver, ~Copyable {
                 &context, inKernel: inKernel, scratch, room: depth + 1)
             unsafe ContextGrave.shared.bury(context.handle, isIdle: left == 0 && hasEnded)
         }
-        unsafe UnsafeMutableRawPointer(blocks).deallocate()
+        unsafe UnsafeMutableRawPointer(entries).deallocate()
         unsafe batch.deallocate()
         unsafe scratch.deallocate()
         unsafe trials.deallocate()

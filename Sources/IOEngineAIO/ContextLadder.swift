@@ -1,4 +1,3 @@
-internal import CLibAIO
 internal import Glibc
 internal import IOEngineCore
 internal import SystemPackage
@@ -60,20 +59,19 @@ struct ContextLadder {
     private func probe(_ context: inout AIOContext) -> Int32? {
         wakeUp.post()
         defer { wakeUp.clear() }
-        var entry = unsafe iocb()
-        var event = unsafe io_event()
-        unsafe io_prep_poll(&entry, wakeUp.descriptor, POLLIN)
+        var entry = AIOEntry(listeningTo: wakeUp.descriptor)
+        var event = AIOEvent()
         let answer = unsafe withUnsafeMutablePointer(to: &entry) { entry in
-            var entries: UnsafeMutablePointer<iocb>? = unsafe entry
+            var entries: UnsafeMutablePointer<AIOEntry>? = unsafe entry
             return unsafe context.submit(&entries, count: 1)
         }
-        if answer != 1 { return answer < 0 ? -answer : EAGAIN }
+        if answer != 1 { return answer < 0 ? Int32(truncatingIfNeeded: -answer) : EAGAIN }
         // It is ready already: a second is ages, and a few interruptions are no failure.
         for _ in 0..<16 {
             let count = unsafe context.wait(
                 minimum: 1, most: 1, into: &event, timeout: 1_000_000_000)
             if count == 1 {
-                return unsafe Int32(truncatingIfNeeded: event.res) & POLLIN != 0 ? nil : EIO
+                return Int32(truncatingIfNeeded: event.result) & POLLIN != 0 ? nil : EIO
             }
             if count != -EINTR { return count < 0 ? -count : ETIMEDOUT }
         }

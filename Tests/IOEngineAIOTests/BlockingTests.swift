@@ -72,6 +72,18 @@ import Testing
         #expect(helpers(loop) == 1)
     }
 
+    @Test("a sync that was given an offset is still a sync of the whole file")
+    func syncWithAnOffset() throws {
+        let file = try fileWith(pattern(4096))
+        var loop = try make(depth: 2)
+        for extent in [IOSyncExtent.data, .full] {
+            var event = PulledEvent.sync(file, extent)
+            event.restart(at: 4096)
+            event = try loop.perform(event)
+            #expect(event.errno == nil)
+        }
+    }
+
     @Test(
         "a thousand direct reads at depth 32 take at most 40 system calls",
         arguments: [false, true])
