@@ -1,7 +1,7 @@
 internal import CLibURing
-internal import Glibc
+public import CSystemCalls
 internal import IOEngineCore
-internal import Synchronization
+public import Synchronization
 
 /// The two queues that the process shares with the kernel, and the one system call.
 ///
@@ -9,31 +9,31 @@ internal import Synchronization
 /// All live from `open` to `close`, which the driver calls exactly once each. One thread uses it.
 ///
 /// The queues' counters run freely and wrap at 2^32: all arithmetic on them wraps.
-@safe
+@safe @usableFromInline
 struct Ring: ~Copyable {
     private let ring: UnsafeMutablePointer<io_uring>
-    private let submissionHead: UnsafeMutablePointer<Atomic<UInt32>>
-    private let submissionTail: UnsafeMutablePointer<Atomic<UInt32>>
-    private let submissionFlags: UnsafeMutablePointer<Atomic<UInt32>>
-    private let entries: UnsafeMutablePointer<io_uring_sqe>
-    private let entryMask: UInt32
-    private let entryCount: UInt32
-    private let completionHead: UnsafeMutablePointer<Atomic<UInt32>>
-    private let completionTail: UnsafeMutablePointer<Atomic<UInt32>>
-    private let completions: UnsafeMutablePointer<io_uring_cqe>
-    private let completionMask: UInt32
+    @usableFromInline let submissionHead: UnsafeMutablePointer<Atomic<UInt32>>
+    @usableFromInline let submissionTail: UnsafeMutablePointer<Atomic<UInt32>>
+    @usableFromInline let submissionFlags: UnsafeMutablePointer<Atomic<UInt32>>
+    @usableFromInline let entries: UnsafeMutablePointer<URingEntry>
+    @usableFromInline let entryMask: UInt32
+    @usableFromInline let entryCount: UInt32
+    @usableFromInline let completionHead: UnsafeMutablePointer<Atomic<UInt32>>
+    @usableFromInline let completionTail: UnsafeMutablePointer<Atomic<UInt32>>
+    @usableFromInline let completions: UnsafePointer<URingCompletion>
+    @usableFromInline let completionMask: UInt32
     /// What every enter carries.
-    private let enterDescriptor: UInt32
-    private let enterFlags: UInt32
-    let flags: UInt32
+    @usableFromInline let enterDescriptor: UInt32
+    @usableFromInline let enterFlags: UInt32
+    @usableFromInline let flags: UInt32
     let features: UInt32
     let completionCapacity: UInt32
 
     /// Where the next entry goes; published to the kernel by `publish`.
-    private var tail: UInt32
+    @usableFromInline var tail: UInt32
     /// The next completion to look at.
-    private var head: UInt32
-    var systemCalls: UInt64 = 0
+    @usableFromInline var head: UInt32
+    @usableFromInline var systemCalls: UInt64 = 0
     var overflows: UInt64 = 0
 
     /// Sets a ring up, or throws the errno.
@@ -64,12 +64,14 @@ struct Ring: ~Copyable {
         unsafe submissionHead = atomic(sq.khead)
         unsafe submissionTail = atomic(sq.ktail)
         unsafe submissionFlags = atomic(sq.kflags)
-        unsafe entries = sq.sqes
+        unsafe entries = UnsafeMutableRawPointer(sq.sqes.unsafelyUnwrapped).assumingMemoryBound(
+            to: URingEntry.self)
         entryMask = unsafe sq.ring_mask
         entryCount = unsafe sq.ring_entries
         unsafe completionHead = atomic(cq.khead)
         unsafe completionTail = atomic(cq.ktail)
-        unsafe completions = cq.cqes
+        unsafe completions = UnsafeRawPointer(cq.cqes.unsafelyUnwrapped).assumingMemoryBound(
+            to: URingCompletion.self)
         completionMask = unsafe cq.ring_mask
         completionCapacity = unsafe cq.ring_entries
         flags = unsafe ring.pointee.flags
@@ -94,13 +96,13 @@ struct Ring: ~Copyable {
     /// For registering; the submission queue in it is not kept up to date.
     var description: UnsafeMutablePointer<io_uring> { unsafe ring }
 
-    private var isPolled: Bool { flags & URingConstants.setUpSubmissionPolling != 0 }
+    @inlinable var isPolled: Bool { flags & URingConstants.setUpSubmissionPolling != 0 }
 
     // MARK: Submission
 
     /// The next free entry, or nil when the queue is full. Its contents are old.
-    @inline(__always)
-    mutating func nextEntry() -> UnsafeMutablePointer<io_uring_sqe>? {
+    @inlinable @inline(__always)
+    mutating func nextEntry() -> UnsafeMutablePointer<URingEntry>? {
         // Acquire: with polling, the kernel's thread reads entries; pairs with its release of `head`.
         let taken = unsafe submissionHead.pointee.load(ordering: .acquiring)
         guard tail &- taken < entryCount else { return nil }
@@ -110,13 +112,14 @@ struct Ring: ~Copyable {
     }
 
     /// Hands all entries to the kernel; the next free one then.
-    mutating func flushedEntry() -> UnsafeMutablePointer<io_uring_sqe>? {
+    mutating func flushedEntry() -> UnsafeMutablePointer<URingEntry>? {
         _ = enter(minimum: 0, timeout: nil)
         if waitsForRoom, isFull { _ = waitForRoom() }
         return unsafe nextEntry()
     }
 
     /// Entries that the kernel has not taken.
+    @inlinable @inline(__always)
     var unsubmitted: UInt32 {
         unsafe tail &- submissionHead.pointee.load(ordering: .acquiring)
     }
@@ -125,9 +128,23 @@ struct Ring: ~Copyable {
 
     /// Lets the kernel see all entries. Release: pairs with the kernel's acquire of the tail, which
     /// makes the entries' contents visible first.
-    @inline(__always)
-    private func publish() {
+    @inlinable @inline(__always)
+    func publish() {
         unsafe submissionTail.pointee.store(tail, ordering: .releasing)
+    }
+
+    /// The same where nothing is special: no polling, no timeout.
+    @inlinable @inline(__always)
+    mutating func enterPlainly(submit: UInt32, minimum: UInt32) -> Int32 {
+        publish()
+        systemCalls &+= 1
+        // Runs what is due while the kernel is entered anyway.
+        let runsWork =
+            minimum > 0 || flags & URingConstants.setUpDeferTaskRun != 0 || hasKernelWork
+        return linux_io_uring_enter(
+            enterDescriptor, submit, minimum,
+            runsWork ? enterFlags | URingConstants.enterGetEvents : enterFlags, nil,
+            UInt(Ring.signalSetSize))
     }
 
     /// Hands all entries to the kernel, waits for `minimum` completions, in one system call, or in
@@ -177,15 +194,15 @@ struct Ring: ~Copyable {
     var waitsForRoom: Bool { isPolled }
 
     /// Bytes of the kernel's signal set.
-    private static let signalSetSize = 8
+    @inlinable static var signalSetSize: Int { 8 }
 
     private mutating func call(
         submit: UInt32, minimum: UInt32, flags: UInt32, timeout: Int64?
     ) -> Int32 {
         systemCalls &+= 1
         guard let timeout else {
-            return io_uring_enter2(
-                enterDescriptor, submit, minimum, flags, nil, Ring.signalSetSize)
+            return linux_io_uring_enter(
+                enterDescriptor, submit, minimum, flags, nil, UInt(Ring.signalSetSize))
         }
         var time = __kernel_timespec(
             tv_sec: timeout / 1_000_000_000, tv_nsec: timeout % 1_000_000_000)
@@ -194,10 +211,10 @@ struct Ring: ~Copyable {
             argument.ts = UInt64(UInt(bitPattern: time))
             argument.sigmask_sz = UInt32(Ring.signalSetSize)
             return unsafe withUnsafeMutableBytes(of: &argument) { argument in
-                unsafe io_uring_enter2(
+                unsafe linux_io_uring_enter(
                     enterDescriptor, submit, minimum,
-                    flags | URingConstants.enterExtendedArgument,
-                    argument.baseAddress?.assumingMemoryBound(to: sigset_t.self), argument.count)
+                    flags | URingConstants.enterExtendedArgument, argument.baseAddress,
+                    UInt(argument.count))
             }
         }
     }
@@ -205,29 +222,31 @@ struct Ring: ~Copyable {
     // MARK: Completion
 
     /// Completions that can be taken. Acquire: pairs with the kernel's release of the tail.
-    @inline(__always)
+    @inlinable @inline(__always)
     var ready: UInt32 {
         unsafe completionTail.pointee.load(ordering: .acquiring) &- head
     }
 
     /// Whether the kernel holds completions back until it is entered: task work, or an overflow.
-    private var hasKernelWork: Bool {
+    @inlinable @inline(__always)
+    var hasKernelWork: Bool {
         unsafe submissionFlags.pointee.load(ordering: .relaxed)
             & (URingConstants.queueHasTaskWork | URingConstants.queueOverflown) != 0
     }
 
+    @inlinable @inline(__always)
     var hasOverflown: Bool {
         unsafe submissionFlags.pointee.load(ordering: .relaxed) & URingConstants.queueOverflown != 0
     }
 
     /// The completion `index` places behind the first; `index` is below `ready`.
-    @inline(__always)
-    func completion(_ index: UInt32) -> UnsafeMutablePointer<io_uring_cqe> {
+    @inlinable @inline(__always)
+    func completion(_ index: UInt32) -> UnsafePointer<URingCompletion> {
         unsafe completions + Int((head &+ index) & completionMask)
     }
 
     /// Gives the places of `count` completions back. Release: they have been read before.
-    @inline(__always)
+    @inlinable @inline(__always)
     mutating func advance(_ count: UInt32) {
         head &+= count
         unsafe completionHead.pointee.store(head, ordering: .releasing)

@@ -96,13 +96,13 @@ struct SetUpLadder {
             unsafe counter.deallocate()
             return Errno.notSupported.rawValue
         }
-        unsafe io_uring_prep_read(entry, wakeUp.descriptor, counter, 8, 0)
-        unsafe io_uring_sqe_set_data64(entry, InternalEntry.probe)
+        unsafe entry.pointee = URingEntry(listeningTo: wakeUp.descriptor, counter)
+        unsafe entry.pointee.userData = InternalEntry.probe
         // One second is ages for a read that is ready; a few interruptions are no failure.
         for _ in 0..<16 {
             let answer = ring.enter(minimum: 1, timeout: 1_000_000_000)
             if ring.ready > 0 {
-                let result = unsafe ring.completion(0).pointee.res
+                let result = unsafe ring.completion(0).pointee.result
                 ring.advance(1)
                 unsafe counter.deallocate()
                 return result == 8 ? 0 : -min(result, -1)

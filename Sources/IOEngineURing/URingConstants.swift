@@ -1,16 +1,17 @@
 /// What newer kernels have and the headers of liburing 2.3 lack, and macros that Swift cannot import.
 /// The numbers are ABI (`include/uapi/linux/io_uring.h`).
+@usableFromInline
 enum URingConstants {
-    static let setUpSubmissionPolling: UInt32 = 1 << 1
+    @inlinable static var setUpSubmissionPolling: UInt32 { 1 << 1 }
     static let setUpPollingAffinity: UInt32 = 1 << 2
     static let setUpCompletionQueueSize: UInt32 = 1 << 3
     static let setUpSubmitAll: UInt32 = 1 << 7
     static let setUpCooperative: UInt32 = 1 << 8
     static let setUpTaskRunFlag: UInt32 = 1 << 9
     static let setUpSingleIssuer: UInt32 = 1 << 12
-    static let setUpDeferTaskRun: UInt32 = 1 << 13
+    @inlinable static var setUpDeferTaskRun: UInt32 { 1 << 13 }
 
-    static let enterGetEvents: UInt32 = 1 << 0
+    @inlinable static var enterGetEvents: UInt32 { 1 << 0 }
     static let enterWakePolling: UInt32 = 1 << 1
     static let enterWaitForRoom: UInt32 = 1 << 2
     static let enterExtendedArgument: UInt32 = 1 << 3
@@ -23,23 +24,25 @@ enum URingConstants {
     static let featureNoIOWait: UInt32 = 1 << 17
 
     static let queueNeedsWakeUp: UInt32 = 1 << 0
-    static let queueOverflown: UInt32 = 1 << 1
-    static let queueHasTaskWork: UInt32 = 1 << 2
+    @inlinable static var queueOverflown: UInt32 { 1 << 1 }
+    @inlinable static var queueHasTaskWork: UInt32 { 1 << 2 }
 
-    static let entryAsynchronous: UInt8 = 1 << 4
-    static let entryFixedFile: UInt8 = 1 << 0
+    @inlinable static var entryAsynchronous: UInt8 { 1 << 4 }
+    @inlinable static var entryFixedFile: UInt8 { 1 << 0 }
     static let syncDataOnly: UInt32 = 1 << 0
 
     /// Cancels every request of the ring (Linux 5.19): all matches, any user data.
-    static let cancelAll: Int32 = 1 << 0
-    static let cancelAny: Int32 = 1 << 2
+    static let cancelAll: UInt32 = 1 << 0
+    static let cancelAny: UInt32 = 1 << 2
 }
 
 /// User data of the driver's own entries: slots that no loop uses.
+@usableFromInline
 enum InternalEntry {
-    static let wakeUp: UInt64 = .max
-    static let cancellation: UInt64 = .max - 1
-    static let probe: UInt64 = .max - 2
+    @inlinable static var wakeUp: UInt64 { .max }
+    @inlinable static var cancellation: UInt64 { .max - 1 }
+    @inlinable static var probe: UInt64 { .max - 2 }
 
+    @inlinable @inline(__always)
     static func isInternal(_ userData: UInt64) -> Bool { userData >= probe }
 }

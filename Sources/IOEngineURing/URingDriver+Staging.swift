@@ -1,67 +1,94 @@
-internal import CLibURing
-internal import Glibc
 public import IOEngineCore
 
 extension URingDriver {
+    @inlinable @inline(__always)
     public mutating func stage(_ request: IORequest) -> IOStaging {
+        // The expected case: one buffer, and room.
+        if request.action.rawValue <= IOAction.write.rawValue, inFlight < depth,
+            let entry = unsafe ring.nextEntry()
+        {
+            let isRead = request.action == .read
+            let isRegistered = request.registeredRegion >= 0
+            let operation: URingOperation =
+                isRead
+                ? isRegistered ? .readRegistered : .read
+                : isRegistered ? .writeRegistered : .write
+            unsafe prepare(entry, request, operation, UInt32(truncatingIfNeeded: request.length))
+            unsafe entry.pointee.region =
+                isRegistered
+                ? UInt16(truncatingIfNeeded: request.registeredRegion) : 0
+            inFlight &+= 1
+            return .queued
+        }
+        return stageOther(request)
+    }
+
+    @usableFromInline
+    mutating func stageOther(_ request: IORequest) -> IOStaging {
         guard inFlight < depth, let entry = unsafe ring.nextEntry() ?? makeRoom() else {
             return .full
         }
-        unsafe prepare(entry, request)
-        unsafe entry.pointee.user_data = request.token.rawValue
+        let length = UInt32(truncatingIfNeeded: request.length)
+        let isRegistered = request.registeredRegion >= 0
+        switch request.action {
+        case .read:
+            unsafe prepare(entry, request, isRegistered ? .readRegistered : .read, length)
+        case .write:
+            unsafe prepare(entry, request, isRegistered ? .writeRegistered : .write, length)
+        case .readVectored:
+            unsafe prepare(entry, request, .readVectored, request.vectorCount)
+        case .writeVectored:
+            unsafe prepare(entry, request, .writeVectored, request.vectorCount)
+        case .syncData, .syncFull:
+            unsafe prepare(entry, request, .sync, 0)
+            unsafe entry.pointee.offset = 0
+            unsafe entry.pointee.address = 0
+            unsafe entry.pointee.operationFlags =
+                request.action == .syncData ? URingConstants.syncDataOnly : 0
+        case .allocate:
+            let mode = UInt32(bitPattern: request.allocationMode.rawValue)
+            unsafe prepare(entry, request, .allocate, mode)
+            unsafe entry.pointee.address = UInt64(truncatingIfNeeded: request.length)
+            unsafe entry.pointee.operationFlags = 0
+        case .noOperation:
+            unsafe entry.pointee = URingEntry(.nothing)
+            unsafe entry.pointee.userData = request.token.rawValue
+        }
+        if request.action.rawValue <= IOAction.write.rawValue, isRegistered {
+            unsafe entry.pointee.region = UInt16(truncatingIfNeeded: request.registeredRegion)
+        }
+        if !request.action.isTransfer { unsafe entry.pointee.priority = 0 }
         inFlight &+= 1
         return .queued
     }
 
-    @inline(__always)
-    private func prepare(_ entry: UnsafeMutablePointer<io_uring_sqe>, _ request: IORequest) {
+    /// Sets everything that an earlier request may have set; the registered region to none.
+    ///
+    /// - Parameter length: Bytes, or what the operation has in that place.
+    @inlinable @inline(__always)
+    func prepare(
+        _ entry: UnsafeMutablePointer<URingEntry>, _ request: IORequest,
+        _ operation: URingOperation, _ length: UInt32
+    ) {
         let isFixed = request.registeredDescriptor >= 0
-        let descriptor = isFixed ? request.registeredDescriptor : request.descriptor
-        let offset = UInt64(bitPattern: request.offset)
-        let length = UInt32(truncatingIfNeeded: request.length)
-        switch request.action {
-        case .read:
-            if request.registeredRegion >= 0 {
-                unsafe io_uring_prep_read_fixed(
-                    entry, descriptor, request.address, length, offset, request.registeredRegion)
-            } else {
-                unsafe io_uring_prep_read(entry, descriptor, request.address, length, offset)
-            }
-        case .write:
-            if request.registeredRegion >= 0 {
-                unsafe io_uring_prep_write_fixed(
-                    entry, descriptor, request.address, length, offset, request.registeredRegion)
-            } else {
-                unsafe io_uring_prep_write(entry, descriptor, request.address, length, offset)
-            }
-        case .readVectored:
-            unsafe io_uring_prep_readv(
-                entry, descriptor, request.address?.assumingMemoryBound(to: iovec.self),
-                request.vectorCount, offset)
-        case .writeVectored:
-            unsafe io_uring_prep_writev(
-                entry, descriptor, request.address?.assumingMemoryBound(to: iovec.self),
-                request.vectorCount, offset)
-        case .syncData:
-            unsafe io_uring_prep_fsync(entry, descriptor, URingConstants.syncDataOnly)
-        case .syncFull:
-            unsafe io_uring_prep_fsync(entry, descriptor, 0)
-        case .allocate:
-            unsafe io_uring_prep_fallocate(
-                entry, descriptor, request.allocationMode.rawValue, off_t(request.offset),
-                off_t(request.length))
-        case .noOperation:
-            unsafe io_uring_prep_nop(entry)
-        }
-        if request.action.isTransfer {
-            // A ring that is not polled refuses high priority, which other interfaces ignore there.
-            unsafe entry.pointee.rw_flags = .init(
-                truncatingIfNeeded: request.flags.rawValue & ~IOFlags.highPriority.rawValue)
-            unsafe entry.pointee.ioprio = request.priority.rawValue
-        }
+        unsafe entry.pointee.operation = operation
         unsafe entry.pointee.flags =
             (isFixed ? URingConstants.entryFixedFile : 0)
             | (request.mayBlock ? URingConstants.entryAsynchronous : 0)
+        unsafe entry.pointee.priority = request.priority.rawValue
+        unsafe entry.pointee.descriptor =
+            isFixed ? request.registeredDescriptor : request.descriptor
+        unsafe entry.pointee.offset = UInt64(bitPattern: request.offset)
+        unsafe entry.pointee.address = UInt64(UInt(bitPattern: request.address))
+        unsafe entry.pointee.length = length
+        // A ring that is not polled refuses high priority, which other interfaces ignore there.
+        unsafe entry.pointee.operationFlags =
+            request.flags.rawValue & ~IOFlags.highPriority.rawValue
+        unsafe entry.pointee.userData = request.token.rawValue
+        unsafe entry.pointee.region = 0
+        unsafe entry.pointee.personality = 0
+        unsafe entry.pointee.fileIndex = 0
+        unsafe entry.pointee.reserved = (0, 0)
     }
 
     @discardableResult
@@ -74,8 +101,7 @@ extension URingDriver {
         let room = Int(ring.completionCapacity) - depth - URingDriver.internalEntries
         guard cancellations < min(depth, room), let entry = unsafe ring.nextEntry() ?? makeRoom()
         else { return .tooLate }
-        unsafe io_uring_prep_cancel64(entry, token.rawValue, 0)
-        unsafe entry.pointee.user_data = InternalEntry.cancellation
+        unsafe entry.pointee = URingEntry(cancelling: token.rawValue)
         cancellations += 1
         cancelled[slot] = token.rawValue
         return .requested
@@ -83,5 +109,5 @@ extension URingDriver {
 
     /// The submission queue is full although the depth is not reached: cancellations and the entry that
     /// listens took places. Handing all of it to the kernel makes room.
-    mutating func makeRoom() -> UnsafeMutablePointer<io_uring_sqe>? { unsafe ring.flushedEntry() }
+    mutating func makeRoom() -> UnsafeMutablePointer<URingEntry>? { unsafe ring.flushedEntry() }
 }

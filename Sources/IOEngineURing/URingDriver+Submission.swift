@@ -1,9 +1,23 @@
-internal import CLibURing
 internal import Glibc
 public import IOEngineCore
 
 extension URingDriver {
+    @inlinable @inline(__always)
     public mutating func submit(minimum: Int, deadline: IOInstant?) -> IOWaitOutcome {
+        // The expected case: the kernel takes everything, and this waits without a deadline.
+        let pending = ring.unsubmitted
+        if pending > 0, deadline == nil, !ring.isPolled, isListening || !wakeUp.isListenedTo {
+            // More than is in flight never comes; with nothing in flight only a wake-up does.
+            let wanted = max(0, min(minimum, max(1, inFlight)) &- Int(ring.ready))
+            let answer = ring.enterPlainly(
+                submit: pending, minimum: UInt32(truncatingIfNeeded: wanted))
+            if answer == pending { return .ready }
+        }
+        return submitOtherwise(minimum, deadline)
+    }
+
+    @usableFromInline
+    mutating func submitOtherwise(_ minimum: Int, _ deadline: IOInstant?) -> IOWaitOutcome {
         var goal = minimum
         if goal > 0, !isListening, wakeUp.isListenedTo {
             listen()
@@ -62,8 +76,7 @@ extension URingDriver {
 
     /// Lets others run, longer each time: 1 us doubling up to 4 ms.
     private func backOff(_ attempt: Int) {
-        var time = timespec(tv_sec: 0, tv_nsec: 1000 << min(attempt, 12))
-        unsafe nanosleep(&time, nil)
+        _ = usleep(1 << UInt32(min(attempt, 12)))
     }
 
     /// The kernel counts what it submitted as success, even if the wait then timed out.
@@ -84,37 +97,47 @@ extension URingDriver {
     /// Has the ring read the eventfd, so that a wake-up is a completion like any other.
     private mutating func listen() {
         guard let entry = unsafe ring.nextEntry() ?? makeRoom() else { return }
-        unsafe io_uring_prep_read(entry, wakeUp.descriptor, wakeUpCounter, 8, 0)
-        unsafe entry.pointee.user_data = InternalEntry.wakeUp
+        unsafe entry.pointee = URingEntry(listeningTo: wakeUp.descriptor, wakeUpCounter)
+        unsafe entry.pointee.userData = InternalEntry.wakeUp
         isListening = true
     }
 
+    @inlinable @inline(__always)
     public mutating func reap(into completions: inout OutputSpan<IOCompletion>) {
-        if ring.hasOverflown {
-            // Cannot happen while every request has its room; if it does, entering flushes it.
-            ring.overflows &+= 1
-            _ = ring.enter(minimum: 0, timeout: nil)
-        }
-        var ready = ring.ready
+        if ring.hasOverflown { flushOverflow() }
+        let ready = ring.ready
         if ready == 0 { return }
         var index: UInt32 = 0
-        while index != ready, !completions.isFull {
-            let entry = unsafe ring.completion(index)
-            index &+= 1
-            let data = unsafe entry.pointee.user_data
-            if InternalEntry.isInternal(data) {
-                noteInternal(data)
-                continue
+        var taken = 0
+        unsafe completions.withUnsafeMutableBufferPointer { room, count in
+            while index != ready && count < room.count {
+                let entry = unsafe ring.completion(index)
+                index &+= 1
+                let data = unsafe entry.pointee.userData
+                if InternalEntry.isInternal(data) {
+                    noteInternal(data)
+                    continue
+                }
+                unsafe (room.baseAddress.unsafelyUnwrapped + count).initialize(
+                    to: IOCompletion(
+                        token: IOToken(rawValue: data), result: Int(entry.pointee.result)))
+                count &+= 1
+                taken &+= 1
             }
-            inFlight &-= 1
-            unsafe completions.append(
-                IOCompletion(token: IOToken(rawValue: data), result: Int(entry.pointee.res)))
         }
-        ready = index
-        ring.advance(ready)
+        inFlight &-= taken
+        ring.advance(index)
     }
 
-    private mutating func noteInternal(_ data: UInt64) {
+    /// Cannot happen while every request has its room; if it does, entering flushes it.
+    @usableFromInline
+    mutating func flushOverflow() {
+        ring.overflows &+= 1
+        _ = ring.enter(minimum: 0, timeout: nil)
+    }
+
+    @usableFromInline
+    mutating func noteInternal(_ data: UInt64) {
         if data == InternalEntry.wakeUp {
             isListening = false
         } else if data == InternalEntry.cancellation {
@@ -128,9 +151,8 @@ extension URingDriver {
         if outstanding == 0 { return true }
         // A queue full of staged requests has no room for the cancellation until they are taken.
         if let entry = unsafe ring.nextEntry() ?? ring.flushedEntry() {
-            unsafe io_uring_prep_cancel64(
-                entry, 0, URingConstants.cancelAll | URingConstants.cancelAny)
-            unsafe entry.pointee.user_data = InternalEntry.cancellation
+            unsafe entry.pointee = URingEntry(
+                cancelling: 0, flags: URingConstants.cancelAll | URingConstants.cancelAny)
             outstanding += 1
         }
         // Ten waits of a second at most without any progress.

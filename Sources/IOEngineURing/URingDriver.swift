@@ -1,7 +1,7 @@
 public import IOEngineCore
 internal import SystemPackage
 
-/// The driver over io_uring, through liburing.
+/// The driver over io_uring.
 ///
 /// Submits and waits in one system call; wakes up through an eventfd that the ring itself reads.
 /// Which set-up the kernel granted is found by doing: a ring is made with the final flags and one real
@@ -12,15 +12,15 @@ internal import SystemPackage
 /// memory.
 @safe
 public struct URingDriver: IODriver, ~Copyable {
-    var ring: Ring
-    let depth: Int
-    let wakeUp: WakeUpDescriptor
+    @usableFromInline var ring: Ring
+    @usableFromInline let depth: Int
+    @usableFromInline let wakeUp: WakeUpDescriptor
     /// Where the ring's own read of the eventfd puts the counter. The ring may write to it for as
     /// long as it lives.
     let wakeUpCounter: UnsafeMutablePointer<UInt64>
-    var isListening = false
+    @usableFromInline var isListening = false
     /// Requests staged or with the kernel, not yet reaped.
-    var inFlight = 0
+    @usableFromInline var inFlight = 0
     /// Cancellations whose own completion was not reaped.
     var cancellations = 0
     /// The request of each slot that was last asked to stop: asking twice takes no place twice.

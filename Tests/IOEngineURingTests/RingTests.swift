@@ -20,8 +20,8 @@ import Testing
         var seen: Set<UInt64> = []
         while sent < 40 {
             while sent < 40, let entry = unsafe ring.nextEntry() {
-                unsafe io_uring_prep_nop(entry)
-                unsafe io_uring_sqe_set_data64(entry, sent)
+                unsafe entry.pointee = URingEntry(.nothing)
+                unsafe entry.pointee.userData = sent
                 sent += 1
             }
             _ = ring.enter(minimum: 0, timeout: nil)
@@ -29,7 +29,7 @@ import Testing
         #expect(ring.hasOverflown == true)
         for _ in 0..<100 where seen.count < 40 {
             let ready = ring.ready
-            for index in 0..<ready { seen.insert(unsafe ring.completion(index).pointee.user_data) }
+            for index in 0..<ready { seen.insert(unsafe ring.completion(index).pointee.userData) }
             ring.advance(ready)
             _ = ring.enter(minimum: 0, timeout: nil)
         }
@@ -42,7 +42,7 @@ import Testing
         var ring = try makeRing(entries: 4, completions: 8)
         for _ in 0..<4 {
             let entry = unsafe ring.nextEntry()
-            if let entry = unsafe entry { unsafe io_uring_prep_nop(entry) }
+            unsafe entry?.pointee = URingEntry(.nothing)
         }
         #expect(unsafe ring.nextEntry() == nil)
         #expect(ring.unsubmitted == 4)
