@@ -7,18 +7,21 @@ extension SystemDriver {
 
     public func coarseNow() -> IOInstant { .coarseMonotonic() }
 
+    @inlinable @inline(__always)
     public mutating func stage(_ request: IORequest) -> IOStaging {
         if let answer = parts.uring?.stage(request) { return answer }
         if let answer = parts.aio?.stage(request) { return answer }
         return parts.threads?.stage(request) ?? .full
     }
 
+    @inlinable @inline(__always)
     public mutating func submit(minimum: Int, deadline: IOInstant?) -> IOWaitOutcome {
         if let answer = parts.uring?.submit(minimum: minimum, deadline: deadline) { return answer }
         if let answer = parts.aio?.submit(minimum: minimum, deadline: deadline) { return answer }
         return parts.threads?.submit(minimum: minimum, deadline: deadline) ?? .ready
     }
 
+    @inlinable @inline(__always)
     public mutating func reap(into completions: inout OutputSpan<IOCompletion>) {
         if parts.uring?.reap(into: &completions) != nil { return }
         if parts.aio?.reap(into: &completions) != nil { return }
