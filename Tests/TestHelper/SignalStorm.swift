@@ -1,5 +1,6 @@
 import Glibc
 import IOEngineCore
+import Synchronization
 import SystemPackage
 
 /// A signal each millisecond, whose handler does not restart system calls: no result changes.
@@ -50,21 +51,23 @@ enum SignalStorm: Scenario {
             check(sync.error == nil, "a sync: \(sync)")
         }
         // A wait with nothing in flight: until the storm has hit at least this often.
-        let start = unsafe storms
-        while unsafe storms < start + 50 {
+        let start = storms.load(ordering: .relaxed)
+        while storms.load(ordering: .relaxed) < start + 50 {
             let outcome = loop.wait(minimum: 1, deadline: loop.now.advanced(by: .milliseconds(50)))
             check(outcome == .ready || outcome == .deadlinePassed, "a wait for nothing: \(outcome)")
         }
-        print("signals: \(unsafe storms)")
+        print("signals: \(storms.load(ordering: .relaxed))")
     }
 }
 
-/// Signals so far. Written by the handler only, on this one thread.
-nonisolated(unsafe) private var storms = 0
+/// Signals so far. Counted by the handler, in the middle of anything.
+private let storms = Atomic<Int>(0)
 
 func startStorm() {
+    // Made before the first signal.
+    storms.store(0, ordering: .relaxed)
     var action = sigaction()
-    unsafe action.__sigaction_handler.sa_handler = { _ in unsafe storms += 1 }
+    unsafe action.__sigaction_handler.sa_handler = { _ in storms.add(1, ordering: .relaxed) }
     action.sa_flags = 0
     check(unsafe sigaction(SIGALRM, &action, nil) == 0, "sigaction")
     var timer = itimerval(
