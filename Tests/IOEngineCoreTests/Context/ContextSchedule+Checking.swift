@@ -300,15 +300,29 @@ extension ContextSchedule {
         }
     }
 
-    /// An event that went on where it lay has no ticket that anybody learnt.
+    /// An event that went on where it lay has no ticket that anybody learnt. Of several that look alike it
+    /// is one that ended like this.
     private func nameless(_ settlement: IOSettlement) -> Int? {
-        records.indices.first { id in
+        let candidates = records.indices.filter { id in
             let record = records[id]
             return record.ticket == nil && record.isAbandoned && !record.hasSettled
                 && !record.isAtDriver && record.action == settlement.action
                 && record.descriptor == settlement.descriptor
                 && record.offset == settlement.offset && record.length == settlement.length
         }
+        return candidates.first { id in
+            ending(of: records[id]).map { $0 == (settlement.errno, settlement.transferred) }
+                ?? false
+        } ?? candidates.first
+    }
+
+    /// How an event's last request ended, and what was moved in all.
+    private func ending(of record: Record) -> (Errno?, Int)? {
+        guard let last = record.answers.last else { return nil }
+        let moved = record.answers.reduce(record.progress) {
+            $0 + (record.action.isTransfer ? max(0, $1.result) : 0)
+        }
+        return (last.result < 0 ? Errno(rawValue: Int32(-last.result)) : nil, moved)
     }
 
     func settled(_ settlement: IOSettlement) {
@@ -320,10 +334,8 @@ extension ContextSchedule {
         if record.hasSettled { problem("event \(id): settled twice") }
         records[id].hasSettled = true
         if record.isAtDriver { problem("event \(id): settled while the driver has it") }
-        guard let last = record.answers.last else { return problem("event \(id): settled unbegun") }
-        let errno = last.result < 0 ? Errno(rawValue: Int32(-last.result)) : nil
-        let moved = record.answers.reduce(record.progress) {
-            $0 + (record.action.isTransfer ? max(0, $1.result) : 0)
+        guard let (errno, moved) = ending(of: record) else {
+            return problem("event \(id): settled unbegun")
         }
         if settlement.errno != errno || settlement.transferred != moved
             || settlement.length != record.length || settlement.offset != record.offset
