@@ -92,7 +92,7 @@ import Testing
         var loop = try IOLoop<NoCallback, ThreadPoolDriver>(
             depth: 4, driver: try ThreadPoolDriver(depth: 4))
         for start in [0, 4096, 512 << 10] {
-            #expect(posix_fadvise(file.rawValue, 0, 0, POSIX_FADV_DONTNEED) == 0)
+            try makeCold(file, size: size)
             #expect(posix_fadvise(file.rawValue, 0, 0, POSIX_FADV_RANDOM) == 0)
             // One page of it is there.
             _ = try loop.perform(
