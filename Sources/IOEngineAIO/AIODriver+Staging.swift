@@ -11,13 +11,32 @@ extension AIODriver {
         if request.action == .read, request.traits == [.known, .direct], !request.mayBlock {
             stageForKernel(request, .read, request.length, request.flags)
         } else {
-            stageOther(request)
+            unsafe stageOther(
+                request.token, request.action, request.descriptor, request.address,
+                request.vectorCount, request.offset, request.length, request.flags,
+                request.allocationMode, request.priority, request.mayBlock, request.traits,
+                request.alignmentLogarithm)
         }
         return .queued
     }
 
+    /// The request in parts: passed whole, it would be put into memory for the expected case, too.
     @usableFromInline
-    mutating func stageOther(_ request: IORequest) {
+    mutating func stageOther(
+        _ token: IOToken, _ action: IOAction, _ descriptor: Int32,
+        _ address: UnsafeMutableRawPointer?, _ vectorCount: UInt32, _ offset: Int64, _ length: Int,
+        _ flags: IOFlags, _ allocationMode: IOAllocationMode, _ priority: IOPriority,
+        _ mayBlock: Bool, _ traits: IODescriptorTraits, _ alignmentLogarithm: UInt8
+    ) {
+        unsafe stageOther(
+            IORequest(
+                token: token, action: action, descriptor: descriptor, address: address,
+                vectorCount: vectorCount, offset: offset, length: length, flags: flags,
+                allocationMode: allocationMode, priority: priority, mayBlock: mayBlock,
+                traits: traits, alignmentLogarithm: alignmentLogarithm))
+    }
+
+    private mutating func stageOther(_ request: IORequest) {
         switch request.action {
         case .read, .readVectored, .write, .writeVectored:
             if request.traits == [.known, .direct], !request.mayBlock {

@@ -20,11 +20,31 @@ extension URingDriver {
             inFlight &+= 1
             return .queued
         }
-        return stageOther(request)
+        return unsafe stageOther(
+            request.token, request.action, request.descriptor, request.address,
+            request.vectorCount, request.offset, request.length, request.flags,
+            request.allocationMode, request.priority, request.registeredDescriptor,
+            request.registeredRegion, request.mayBlock)
     }
 
+    /// The request in parts: passed whole, it would be put into memory for the expected case, too.
     @usableFromInline
-    mutating func stageOther(_ request: IORequest) -> IOStaging {
+    mutating func stageOther(
+        _ token: IOToken, _ action: IOAction, _ descriptor: Int32,
+        _ address: UnsafeMutableRawPointer?, _ vectorCount: UInt32, _ offset: Int64, _ length: Int,
+        _ flags: IOFlags, _ allocationMode: IOAllocationMode, _ priority: IOPriority,
+        _ registeredDescriptor: Int32, _ registeredRegion: Int32, _ mayBlock: Bool
+    ) -> IOStaging {
+        unsafe stageOther(
+            IORequest(
+                token: token, action: action, descriptor: descriptor, address: address,
+                vectorCount: vectorCount, offset: offset, length: length, flags: flags,
+                allocationMode: allocationMode, priority: priority,
+                registeredDescriptor: registeredDescriptor, registeredRegion: registeredRegion,
+                mayBlock: mayBlock))
+    }
+
+    private mutating func stageOther(_ request: IORequest) -> IOStaging {
         guard inFlight < depth, let entry = unsafe ring.nextEntry() ?? makeRoom() else {
             return .full
         }

@@ -12,9 +12,24 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         // The driver of a forked process belongs to its parent.
         if unsafe life.pointee.isForked { return false }
         let slot = unsafe slots.slot(number)
+        let action = unsafe slots.event(number).pointee.action
+        guard action == .read || action == .write, let record = unsafe slot.pointee.record else {
+            return offerOther(number)
+        }
         unsafe slot.pointee.generation &+= 1
-        let request = unsafe makeRequest(number, slot)
+        let request = unsafe makeTransfer(number, slot, record)
         guard driver.stage(request) == .queued else { return false }
+        unsafe slot.pointee.machine.staged()
+        return true
+    }
+
+    /// The same for everything but a transfer with one buffer. Apart, because a request that may come from two
+    /// places is put into memory first.
+    @inlinable @inline(never)
+    mutating func offerOther(_ number: UInt32) -> Bool {
+        let slot = unsafe slots.slot(number)
+        unsafe slot.pointee.generation &+= 1
+        guard driver.stage(unsafe makeRequest(number, slot)) == .queued else { return false }
         unsafe slot.pointee.machine.staged()
         return true
     }
@@ -51,15 +66,14 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         }
     }
 
+    /// A read or write with one buffer.
     @inlinable @inline(__always)
-    mutating func makeRequest(
-        _ number: UInt32, _ slot: UnsafeMutablePointer<LoopSlot>
+    func makeTransfer(
+        _ number: UInt32, _ slot: UnsafeMutablePointer<LoopSlot>,
+        _ record: UnsafeMutablePointer<DescriptorRecord>
     ) -> IORequest {
         let event = unsafe slots.event(number)
         let action = unsafe event.pointee.action
-        guard action == .read || action == .write, let record = unsafe slot.pointee.record else {
-            return unsafe makeOtherRequest(number, slot)
-        }
         // What needs a decision comes first, so that nothing waits in registers for it.
         let region =
             registeredPool == 0 ? -1 : unsafe registeredRegion(of: event.pointee.buffer)
@@ -87,8 +101,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     }
 
     /// Requests without bytes, and vectored ones.
-    @inlinable @inline(never)
-    mutating func makeOtherRequest(
+    @inlinable @inline(__always)
+    func makeRequest(
         _ number: UInt32, _ slot: UnsafeMutablePointer<LoopSlot>
     ) -> IORequest {
         let event = unsafe slots.event(number)
