@@ -64,7 +64,7 @@ let package = Package(
         .target(
             name: "IOEngineAIO",
             dependencies: [
-                "IOEngineCore", "CLibAIO", "CLinux", "CSystemCalls",
+                "IOEngineCore", "CLibAIO", "CSystemCalls",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),

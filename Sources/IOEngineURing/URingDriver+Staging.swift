@@ -7,16 +7,7 @@ extension URingDriver {
         if request.action.rawValue <= IOAction.write.rawValue, inFlight < depth,
             let entry = unsafe ring.nextEntry()
         {
-            let isRead = request.action == .read
-            let isRegistered = request.registeredRegion >= 0
-            let operation: URingOperation =
-                isRead
-                ? isRegistered ? .readRegistered : .read
-                : isRegistered ? .writeRegistered : .write
-            unsafe prepare(entry, request, operation, UInt32(truncatingIfNeeded: request.length))
-            unsafe entry.pointee.region =
-                isRegistered
-                ? UInt16(truncatingIfNeeded: request.registeredRegion) : 0
+            unsafe prepareTransfer(entry, request)
             inFlight &+= 1
             return .queued
         }
@@ -48,13 +39,8 @@ extension URingDriver {
         guard inFlight < depth, let entry = unsafe ring.nextEntry() ?? makeRoom() else {
             return .full
         }
-        let length = UInt32(truncatingIfNeeded: request.length)
-        let isRegistered = request.registeredRegion >= 0
         switch request.action {
-        case .read:
-            unsafe prepare(entry, request, isRegistered ? .readRegistered : .read, length)
-        case .write:
-            unsafe prepare(entry, request, isRegistered ? .writeRegistered : .write, length)
+        case .read, .write: unsafe prepareTransfer(entry, request)
         case .readVectored:
             unsafe prepare(entry, request, .readVectored, request.vectorCount)
         case .writeVectored:
@@ -74,12 +60,23 @@ extension URingDriver {
             unsafe entry.pointee = URingEntry(.nothing)
             unsafe entry.pointee.userData = request.token.rawValue
         }
-        if request.action.rawValue <= IOAction.write.rawValue, isRegistered {
-            unsafe entry.pointee.region = UInt16(truncatingIfNeeded: request.registeredRegion)
-        }
         if !request.action.isTransfer { unsafe entry.pointee.priority = 0 }
         inFlight &+= 1
         return .queued
+    }
+
+    /// A read or write with one buffer.
+    @inlinable @inline(__always)
+    func prepareTransfer(_ entry: UnsafeMutablePointer<URingEntry>, _ request: IORequest) {
+        let isRegistered = request.registeredRegion >= 0
+        let operation: URingOperation =
+            request.action == .read
+            ? isRegistered ? .readRegistered : .read
+            : isRegistered ? .writeRegistered : .write
+        unsafe prepare(entry, request, operation, UInt32(truncatingIfNeeded: request.length))
+        if isRegistered {
+            unsafe entry.pointee.region = UInt16(truncatingIfNeeded: request.registeredRegion)
+        }
     }
 
     /// Sets everything that an earlier request may have set; the registered region to none.

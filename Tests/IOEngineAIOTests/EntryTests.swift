@@ -1,4 +1,5 @@
 import CLibAIO
+import TestSupport
 import Testing
 
 @testable import IOEngineAIO
@@ -47,9 +48,5 @@ import Testing
         ours.result = 3
         let isSame = unsafe bytes(of: &theirs) == bytes(of: &ours)
         #expect(isSame)
-    }
-
-    private func bytes<T>(of value: inout T) -> [UInt8] {
-        unsafe withUnsafeBytes(of: &value) { unsafe Array($0) }
     }
 }

@@ -1,4 +1,5 @@
 import CLibURing
+import TestSupport
 import Testing
 
 @testable import IOEngineURing
@@ -53,9 +54,5 @@ import Testing
         #expect(MemoryLayout<URingCompletion>.size == 16)
         #expect(MemoryLayout<URingCompletion>.offset(of: \.userData) == 0)
         #expect(MemoryLayout<URingCompletion>.offset(of: \.result) == 8)
-    }
-
-    private func bytes<T>(of value: inout T) -> [UInt8] {
-        unsafe withUnsafeBytes(of: &value) { unsafe Array($0) }
     }
 }

@@ -149,7 +149,6 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
             unsafe target.assumingMemoryBound(to: ContextLoop<Callback, Driver>.self).pointee
                 .submit(event, limits)
         }
-        let isTimed = unsafe core.pointee.latencies != nil
         // Callbacks that submit what is finished at once must not keep the others waiting.
         var left = unsafe 2 &* core.pointee.depth
         var mayReap = true
@@ -158,12 +157,14 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
             if unsafe !me.pointee.refused.isEmpty || core.pointee.huskCount > 0 {
                 guard let event = unsafe me.pointee.nextFinished(&mayReap) else { break }
                 unsafe me.pointee.hasRight = true
+                let start = unsafe core.pointee.callbackStart
                 event.complete(submitter)
+                if let start { unsafe core.pointee.noteCallback(since: start) }
             } else {
                 guard let number = unsafe core.pointee.nextFinished(&mayReap) else { break }
-                let start = unsafe isTimed ? core.pointee.driver.now() : IOInstant(nanoseconds: 0)
+                let start = unsafe core.pointee.callbackStart
                 let isAgain = unsafe complete(me, number, submitter)
-                if isTimed { unsafe core.pointee.noteCallback(since: start) }
+                if let start { unsafe core.pointee.noteCallback(since: start) }
                 if isAgain { continue }
             }
             if unsafe me.pointee.shared.isForked { return }

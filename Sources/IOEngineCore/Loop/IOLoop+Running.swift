@@ -64,7 +64,8 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
     /// - Parameters:
     ///   - minimum: Events to finish, unless fewer are in flight; 0: those finished already.
     ///   - deadline: On the driver's clock; nil: none.
-    /// - Returns: How many events came to their callbacks, and how the last wait ended. Returns early when woken.
+    /// - Returns: How many events came to their callbacks, and how the last wait ended. Returns early
+    ///   when woken.
     @inlinable @discardableResult
     public mutating func run(minimum: Int = 1, deadline: IOInstant? = nil) -> IORun {
         // A callback submits through this pointer, never through `self`: no access overlaps.
@@ -84,17 +85,17 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
             let parts = unsafe core.pointee.partsFinished
             var mayReap = true
             while run.completed < most, unsafe !core.pointee.life.pointee.isForked {
-                let isTimed = unsafe core.pointee.latencies != nil
                 if unsafe core.pointee.huskCount > 0 {
-                    run.completed &+= 1
+                    let start = unsafe core.pointee.callbackStart
                     unsafe core.pointee.takeHusk().complete(submitter)
-                    continue
+                    if let start { unsafe core.pointee.noteCallback(since: start) }
+                } else {
+                    guard let number = unsafe core.pointee.nextFinished(&mayReap) else { break }
+                    let start = unsafe core.pointee.callbackStart
+                    unsafe LoopCore.complete(core, number, submitter)
+                    if let start { unsafe core.pointee.noteCallback(since: start) }
                 }
-                guard let number = unsafe core.pointee.nextFinished(&mayReap) else { break }
                 run.completed &+= 1
-                let start = unsafe isTimed ? core.pointee.driver.now() : IOInstant(nanoseconds: 0)
-                unsafe LoopCore.complete(core, number, submitter)
-                if isTimed { unsafe core.pointee.noteCallback(since: start) }
             }
             // Woken, or out of time: the caller looks. A mere part of an event is no reason to return.
             if unsafe run.completed == before && parts == core.pointee.partsFinished { break }
@@ -157,6 +158,10 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             unsafe core.pointee.takeOut(number, stay).complete(submitter)
         }
     }
+
+    /// Now, where it is measured how long callbacks take.
+    @inlinable @inline(__always)
+    var callbackStart: IOInstant? { latencies == nil ? nil : driver.now() }
 
     @usableFromInline
     mutating func noteCallback(since start: IOInstant) {

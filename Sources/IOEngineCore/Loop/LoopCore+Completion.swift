@@ -95,9 +95,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         if completionHead == completionCount {
             _ = reap()
         } else if unsafe !life.pointee.isForked {
-            var span = unsafe OutputSpan(buffer: completions, initializedCount: completionCount)
-            driver.reap(into: &span)
-            completionCount = unsafe span.finalize(for: completions)
+            fetch(behind: completionCount)
         }
     }
 
@@ -105,11 +103,17 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     @inlinable @inline(__always)
     mutating func reap() -> Bool {
         if unsafe life.pointee.isForked { return false }
-        var span = unsafe OutputSpan(buffer: completions, initializedCount: 0)
-        driver.reap(into: &span)
-        completionCount = unsafe span.finalize(for: completions)
+        fetch(behind: 0)
         completionHead = 0
         return completionCount > 0
+    }
+
+    /// Keeps that many completions, and has the driver put others behind them.
+    @inlinable @inline(__always)
+    mutating func fetch(behind kept: Int) {
+        var span = unsafe OutputSpan(buffer: completions, initializedCount: kept)
+        driver.reap(into: &span)
+        completionCount = unsafe span.finalize(for: completions)
     }
 
     /// Credits a result to its event. True: the event is finished.
@@ -237,10 +241,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     @inlinable @inline(__always)
     mutating func handOver(_ number: UInt32) -> IOEvent<Callback> {
         conclude(number)
-        leaveDescriptor(number)
-        unsafe free[freeCount] = number
-        freeCount &+= 1
-        return unsafe slots.event(number).move()
+        return takeOut(number, stayForNow(number))
     }
 
     /// Settles the accounts of a finished event that leaves the engine.
