@@ -1,5 +1,6 @@
 public import IOEngineCore
 public import Synchronization
+internal import SystemPackage
 
 /// What the callbacks of one circle of events share: where to go next, and what they counted. Lanes have
 /// cache lines of their own; a lane's event is in one place at a time, so its numbers need no atomics
@@ -19,9 +20,11 @@ public struct ContextLane: ~Copyable {
         self.offsets = offsets
     }
 
-    /// Counts a failed event. Any thread.
+    /// Counts a failed event. Any thread. What was sent round just when the measurement ended finds
+    /// its context closing and is cancelled: that is no failure.
     @usableFromInline
     func note(_ event: borrowing IOEvent<ContextCallback>) {
+        if isStopping.load(ordering: .relaxed), event.errno == .canceled { return }
         failed.add(1, ordering: .relaxed)
         guard case .failure(let error) = event.result else { return }
         firstError.withLock { if $0 == nil { $0 = error.description } }
