@@ -10,8 +10,8 @@ import SystemPackage
 /// Every event has a region of the file to itself, so the journal's offsets tell whose request it was.
 final class Schedule {
     static let region = 512
-    /// Buffers that live, over all schedules of this thread of tests.
-    static let liveBuffers = Atomic<Int>(0)
+    /// Buffers that live.
+    let liveBuffers = Count()
 
     let seed: UInt64
     let script: Script
@@ -25,6 +25,10 @@ final class Schedule {
     /// Whether events are called back; else they are pulled.
     let callsBack: Bool
     let wrapsGeneration: Bool
+
+    final class Count: Sendable {
+        let value = Atomic<Int>(0)
+    }
 
     /// What the test knows of one event.
     struct Record {
@@ -151,14 +155,15 @@ final class Schedule {
     }
 
     private func buffer(_ count: Int, filled: UInt8?) -> IOBuffer {
-        Schedule.liveBuffers.add(1, ordering: .relaxed)
+        let liveBuffers = self.liveBuffers
+        liveBuffers.value.add(1, ordering: .relaxed)
         let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 16)
         if let filled {
             unsafe memory.initializeMemory(as: UInt8.self, repeating: filled)
         }
         return unsafe IOBuffer(adopting: memory, count: filled == nil ? 0 : count) { memory in
             unsafe memory.deallocate()
-            Schedule.liveBuffers.subtract(1, ordering: .relaxed)
+            liveBuffers.value.subtract(1, ordering: .relaxed)
         }
     }
 

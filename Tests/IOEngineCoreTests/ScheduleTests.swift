@@ -11,7 +11,20 @@ import Testing
 @Suite(.serialized) struct ScheduleTests {
     static let environment = ProcessInfo.processInfo.environment
 
-    @Test func everyEventComesBackOnceWithItsBufferWhateverTheDriverAnswers() {
+    /// What became of some schedules.
+    struct Outcome {
+        var events = 0
+        var hits: [String: Int] = [:]
+        var problem: String?
+
+        mutating func add(_ other: Outcome) {
+            events += other.events
+            hits.merge(other.hits, uniquingKeysWith: +)
+            problem = problem ?? other.problem
+        }
+    }
+
+    @Test func everyEventComesBackOnceWithItsBufferWhateverTheDriverAnswers() async {
         let seeds: [UInt64]
         if let seed = Self.environment["IOENGINE_SEED"].flatMap(UInt64.init) {
             seeds = [seed]
@@ -19,21 +32,22 @@ import Testing
             let count = Self.environment["IOENGINE_SCHEDULES"].flatMap(UInt64.init) ?? 10_000
             seeds = Array(1...count)
         }
-        var hits: [String: Int] = [:]
-        var events = 0
-        for seed in seeds {
-            let schedule = Schedule(seed: seed)
-            schedule.callsBack ? runCalling(schedule) : runPulling(schedule)
-            schedule.finish()
-            let live = Schedule.liveBuffers.load(ordering: .relaxed)
-            if live != 0 { schedule.problems.append("\(live) buffers leaked") }
-            events += schedule.records.reduce(0) { $0 + $1.submissions }
-            for (name, count) in schedule.hits { hits[name, default: 0] += count }
-            if !schedule.problems.isEmpty {
-                Issue.record("seed \(seed): \(schedule.problems); again with IOENGINE_SEED=\(seed)")
-                return
+        // A schedule stays on its thread; each processor has its own.
+        let share = ProcessInfo.processInfo.activeProcessorCount
+        let outcome = await withTaskGroup(of: Outcome.self, returning: Outcome.self) { group in
+            for first in 0..<share {
+                group.addTask {
+                    run(stride(from: first, to: seeds.count, by: share).lazy.map { seeds[$0] })
+                }
             }
+            return await group.reduce(into: Outcome()) { $0.add($1) }
         }
+        if let problem = outcome.problem {
+            Issue.record("\(problem)")
+            return
+        }
+        let events = outcome.events
+        let hits = outcome.hits
         print(
             "\(seeds.count) schedules, \(events) submissions; hit:", hits.sorted { $0.key < $1.key }
         )
@@ -47,6 +61,26 @@ import Testing
         ] {
             #expect(hits[name, default: 0] > 0, "no schedule hit: \(name)")
         }
+    }
+
+    /// Until one of them shows a problem.
+    private func run(_ seeds: some Sequence<UInt64>) -> Outcome {
+        var outcome = Outcome()
+        for seed in seeds {
+            let schedule = Schedule(seed: seed)
+            schedule.callsBack ? runCalling(schedule) : runPulling(schedule)
+            schedule.finish()
+            let live = schedule.liveBuffers.value.load(ordering: .relaxed)
+            if live != 0 { schedule.problems.append("\(live) buffers leaked") }
+            outcome.events += schedule.records.reduce(0) { $0 + $1.submissions }
+            outcome.hits.merge(schedule.hits, uniquingKeysWith: +)
+            if !schedule.problems.isEmpty {
+                outcome.problem =
+                    "seed \(seed): \(schedule.problems); again with IOENGINE_SEED=\(seed)"
+                break
+            }
+        }
+        return outcome
     }
 
     func makeLoop<C: IOCallback>(_ schedule: Schedule) -> IOLoop<C, MockDriver> {

@@ -18,3 +18,15 @@ public func makeCold(_ file: IODescriptor, size: Int) throws {
     }
     Issue.record("the pages stay in the cache")
 }
+
+/// Makes a file cold again and again, until `read` has found it so: reading ahead begins before the kernel
+/// says that it would have to wait, and a fast device may be done by then.
+public func makeCold(
+    _ file: IODescriptor, size: Int, until read: () throws -> Bool
+) throws {
+    for _ in 0..<200 {
+        try makeCold(file, size: size)
+        if try read() { return }
+    }
+    Issue.record("no read found the file cold")
+}

@@ -119,6 +119,27 @@ extension IOEvent where Callback: ~Copyable {
         (action == .read || action == .write) && !status.contains(.handsOver) && flags.isEmpty
     }
 
+    /// The same, and nothing of it is done: it has just been made or restarted. In one comparison.
+    @inlinable
+    var isNewAndUniform: Bool {
+        let others = status.intersection([.handsOver, .done, .abandoned]).rawValue
+        return UInt(flags.rawValue) | UInt(failure.number) | UInt(others)
+            | UInt(bitPattern: movedLength) == 0 && (action == .read || action == .write)
+    }
+
+    /// Whether the range of a new read or write is one that a single request can move, in the file and
+    /// in its buffer. Not told of the last two GiB before the largest offset.
+    @inlinable
+    var hasPlainRange: Bool {
+        let most = IORequest.maximumTransfer
+        guard UInt(bitPattern: length &- 1) < UInt(bitPattern: most),
+            UInt64(bitPattern: offset) <= UInt64(Int64.max &- Int64(most))
+        else { return false }
+        let limit = action == .read ? buffer.capacity : buffer.count
+        if movesWholeBuffer { return length == limit }
+        return rangeStart >= 0 && rangeStart <= buffer.count && length <= limit &- rangeStart
+    }
+
     @inlinable var movesWholeBuffer: Bool { status.contains(.movesWholeBuffer) }
     @inlinable var allocationMode: IOAllocationMode {
         IOAllocationMode(rawValue: Int32(truncatingIfNeeded: rangeStart))

@@ -75,6 +75,8 @@ private final class ForkRegistry: @unchecked Sendable {
     @unsafe var first: UnsafeMutablePointer<EngineLife>?
 
     private init() {
+        // Made now: what is made when it is first needed, is made under a lock that a fork may find taken.
+        _ = ClosingRoom.current
         unsafe lock = .allocate(capacity: 1)
         unsafe lock.initialize(to: pthread_mutex_t())
         unsafe pthread_mutex_init(lock, nil)

@@ -60,44 +60,51 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         return unsafe IOTicket(slot: number, generation: slot.pointee.acceptedGeneration)
     }
 
-    /// Starts an event again where it lies. If it still names the descriptor where it is entered, that
-    /// need not be looked up again; but somebody may have put another event in its place.
+    /// Starts an event again where it lies. If it still names the descriptor where it is entered and is
+    /// to move a whole range once more, all that there is to do is to stage it; but somebody may have
+    /// put another event in its place.
     @inlinable @inline(__always)
     mutating func enrolAgain(_ number: UInt32, _ stay: Stay) {
         let slot = unsafe slots.slot(number)
         let event = unsafe slots.event(number)
-        // The same address is the same object: the record keeps it.
         let object = unsafe event.pointee.unretainedObject
+        let action = unsafe event.pointee.action
         guard let record = unsafe stay.record,
+            // The same address is the same object: the record keeps it.
             unsafe event.pointee.descriptor == stay.descriptor
-                && object?.toOpaque() == stay.object?.toOpaque()
-                && record.pointee.isPlain && takesAnything && event.pointee.isUniform
+                && UInt(bitPattern: object?.toOpaque()) == UInt(bitPattern: stay.object?.toOpaque())
+                && record.pointee.isPlain && takesAnything && event.pointee.isNewAndUniform
                 && !(object?._withUnsafeGuaranteedRef { $0.isClosed } ?? false)
+                && event.pointee.hasPlainRange && waiting.isEmpty && !life.pointee.isForked
         else {
             return enrolElsewhere(number, stay)
         }
-        unsafe event.pointee.clearOutcome()
-        let isWrite = unsafe event.pointee.action == .write
-        unsafe slot.pointee.machine.accept(isWrite ? [.transfer, .write] : .transfer)
-        noteSubmission(number)
-        let failure = unsafe checkRange(event)
-        if !failure.isNone { return refuseAgain(number, stay, failure) }
+        let isWrite = action == .write
         if isWrite { unsafe noteWrite(number, record) }
-        if unsafe object != nil { unsafe noteStreak(event.pointee.descriptor, record) }
-        stage(number)
+        if unsafe object != nil { unsafe noteStreak(stay.descriptor, record) }
+        noteSubmission(number)
+        let generation = unsafe slot.pointee.acceptedGeneration
+        unsafe slot.pointee.generation = generation
+        let region =
+            registeredPool == 0 ? -1 : unsafe registeredRegion(of: event.pointee.buffer)
+        let length = unsafe event.pointee.length
+        unsafe slot.pointee.requested = length
+        unsafe slot.pointee.machine.accept(isWrite ? [.transfer, .write] : .transfer)
+        let request = unsafe IORequest(
+            token: IOToken(slot: number, generation: generation), action: action,
+            descriptor: stay.descriptor,
+            address: event.pointee.buffer.base + event.pointee.rangeStart,
+            offset: event.pointee.offset, length: length, priority: event.pointee.priority,
+            registeredDescriptor: record.pointee.registeredIndex, registeredRegion: region,
+            traits: record.pointee.traits, alignmentLogarithm: record.pointee.alignmentLogarithm)
+        guard driver.stage(request) == .queued else { return stageLater(number) }
+        unsafe slot.pointee.machine.staged()
     }
 
     @inlinable @inline(never)
     mutating func enrolElsewhere(_ number: UInt32, _ stay: Stay) {
         leave(stay)
         _ = enrol(number)
-    }
-
-    @inlinable @inline(never)
-    mutating func refuseAgain(_ number: UInt32, _ stay: Stay, _ failure: IOFailure) {
-        unsafe slots.slot(number).pointee.record = nil
-        leave(stay)
-        refuse(number, failure)
     }
 
     /// One more submission, which begins now.

@@ -295,7 +295,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             leaveDescriptor(number)
             return unsafe Stay()
         }
-        if unsafe event.pointee.action.changesData { unsafe noteWriteSettled(number, record) }
+        let action = unsafe event.pointee.action
+        if action != .read, action.changesData { unsafe noteWriteSettled(number, record) }
         return unsafe Stay(
             record: record, descriptor: event.pointee.descriptor,
             object: event.pointee.unretainedObject)
