@@ -13,7 +13,10 @@ import Testing
         .enabled(
             if: !Sanitizer.isThread,
             "ThreadSanitizer cannot follow the fork of a process with several threads"),
-        arguments: ["forked-context", "forked-inside", "forked-loop", "forked-while-closing"])
+        arguments: [
+            "forked-context", "forked-inside", "forked-loop", "forked-while-closing",
+            "forked-while-looking",
+        ])
     func forks(_ scenario: String) {
         // A child has not the stacks that held what its parent allocated, and gives none of it back.
         run(scenario, ["env", Command.sanitizerOptions("detect_leaks=0")])

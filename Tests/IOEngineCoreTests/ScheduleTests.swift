@@ -37,7 +37,8 @@ import Testing
         let outcome = await withTaskGroup(of: Outcome.self, returning: Outcome.self) { group in
             for first in 0..<share {
                 group.addTask {
-                    run(stride(from: first, to: seeds.count, by: share).lazy.map { seeds[$0] })
+                    await run(
+                        stride(from: first, to: seeds.count, by: share).lazy.map { seeds[$0] })
                 }
             }
             return await group.reduce(into: Outcome()) { $0.add($1) }
@@ -64,9 +65,11 @@ import Testing
     }
 
     /// Until one of them shows a problem.
-    private func run(_ seeds: some Sequence<UInt64>) -> Outcome {
+    private func run(_ seeds: some Sequence<UInt64>) async -> Outcome {
         var outcome = Outcome()
         for seed in seeds {
+            // Other tests want to run, too.
+            await Task.yield()
             let schedule = Schedule(seed: seed)
             schedule.callsBack ? runCalling(schedule) : runPulling(schedule)
             schedule.finish()

@@ -68,7 +68,9 @@ struct ToolTests {
     func contextsAreMeasured(_ options: [String]) throws {
         let run = try Executable.run(
             "ioengine",
-            Self.quick + ["--mode", "context", "--output-format", "json"] + options,
+            // Long enough for an IO beside the other tests, too.
+            Self.quick + ["--mode", "context", "--runtime", "0.3", "--output-format", "json"]
+                + options,
             in: try Directory())
         #expect(run.status == 0, "\(run.complaint)")
         let object = try JSONSerialization.jsonObject(with: Data(run.output.utf8))

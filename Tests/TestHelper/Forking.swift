@@ -187,6 +187,43 @@ func forkedLoop(_ arguments: [String]) throws {
     check(called.value == 4, "\(called.value) of 4 were called back in the parent")
 }
 
+/// Who looks at an event where it lies forks: the child's loop shows nothing more, whatever the look says,
+/// and holds nothing; the parent's goes on.
+func forkedWhileLooking(_ arguments: [String]) throws {
+    for goesRound in [true, false] {
+        let file = try IODescriptor.open(
+            FilePath(arguments[0]), .readWrite, options: [.create, .truncate])
+        let parent = getpid()
+        var loop = try IOLoop<NoCallback, URingDriver>(depth: 2, driver: try URingDriver(depth: 2))
+        for _ in 0..<2 {
+            check(
+                loop.submit(.read(file, into: IOBuffer(capacity: 512), at: 0)).isAccepted, "a read")
+        }
+        var shown = 0
+        while shown < 2 {
+            _ = loop.wait(minimum: 2)
+            loop.forEachFinished { event in
+                shown += 1
+                if getpid() != parent || shown > 1 { return .release }
+                let child = linux_fork()
+                if child == 0 {
+                    event.restart()
+                    return goesRound ? .submitAgain : .release
+                }
+                expectEnd(of: child, "a look, goes round: \(goesRound)")
+                return .release
+            }
+            if getpid() != parent {
+                check(shown == 1, "\(shown) shown in the child")
+                check((try? file.close()) == true, "closed")
+                check(fcntl(file.rawValue, F_GETFD) < 0, "still open")
+                _exit(unsafe failures == 0 ? 0 : 1)
+            }
+        }
+        check(loop.inFlight == 0, "all came back in the parent")
+    }
+}
+
 /// A signal each millisecond, without restart of system calls, while a context works: nothing changes,
 /// and none of the engine's threads ever takes one.
 func contextSignalStorm(_ arguments: [String]) throws {

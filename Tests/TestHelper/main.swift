@@ -22,6 +22,7 @@ let scenarios: [String: ([String]) throws -> Void] = [
     "many-contexts": manyContexts,
     "forked-context": forkedContext,
     "forked-loop": forkedLoop,
+    "forked-while-looking": forkedWhileLooking,
     "forked-inside": forkedInside,
     "forked-while-closing": forkedWhileClosing,
     "context-signal-storm": contextSignalStorm,

@@ -188,7 +188,9 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
         let isOpen = unsafe !me.pointee.isClosed
         // The right to submit once without room is the event's own, not for what the look submits.
         unsafe me.pointee.hasRight = false
-        if isOpen, Callback.resubmits(&(unsafe event.pointee)) {
+        let goesRound = unsafe isOpen && Callback.resubmits(&event.pointee)
+        if unsafe me.pointee.shared.isForked { return false }
+        if goesRound {
             // Nothing is overtaken, and none of the special orders concerns it.
             if unsafe !me.pointee.isClosed && !me.pointee.hasBacklog && core.pointee.takesAnything
                 && event.pointee.action.isTransfer

@@ -128,16 +128,21 @@ extension IOEvent where Callback: ~Copyable {
     }
 
     /// Whether the range of a new read or write is one that a single request can move, in the file and
-    /// in its buffer. Not told of the last two GiB before the largest offset.
+    /// in its buffer; `length` follows the buffer where it is to. Not told of the last two GiB before
+    /// the largest offset.
     @inlinable
-    var hasPlainRange: Bool {
-        let most = IORequest.maximumTransfer
-        guard UInt(bitPattern: length &- 1) < UInt(bitPattern: most),
-            UInt64(bitPattern: offset) <= UInt64(Int64.max &- Int64(most))
-        else { return false }
+    mutating func takesPlainRange() -> Bool {
         let limit = action == .read ? buffer.capacity : buffer.count
-        if movesWholeBuffer { return length == limit }
-        return rangeStart >= 0 && rangeStart <= buffer.count && length <= limit &- rangeStart
+        if movesWholeBuffer {
+            wantedLength = limit
+        } else {
+            guard rangeStart >= 0, rangeStart <= buffer.count, length <= limit &- rangeStart else {
+                return false
+            }
+        }
+        let most = IORequest.maximumTransfer
+        return UInt(bitPattern: length &- 1) < UInt(bitPattern: most)
+            && UInt64(bitPattern: offset) <= UInt64(Int64.max &- Int64(most))
     }
 
     @inlinable var movesWholeBuffer: Bool { status.contains(.movesWholeBuffer) }

@@ -150,9 +150,10 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         unsafe core.pointee.conclude(number)
         let stay = unsafe core.pointee.stayForNow(number)
         let event = unsafe core.pointee.slots.event(number)
-        if unsafe !core.pointee.isClosed && Callback.resubmits(&event.pointee) {
-            // If it has forked and this is the child, the loop does nothing any more.
-            if unsafe core.pointee.life.pointee.isForked { return }
+        let goesRound = unsafe !core.pointee.isClosed && Callback.resubmits(&event.pointee)
+        // If it has forked and this is the child, the loop does nothing any more.
+        if unsafe core.pointee.life.pointee.isForked { return }
+        if goesRound {
             unsafe core.pointee.enrolAgain(number, stay)
         } else {
             unsafe core.pointee.takeOut(number, stay).complete(submitter)

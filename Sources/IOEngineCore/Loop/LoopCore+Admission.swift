@@ -62,7 +62,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
 
     /// Starts an event again where it lies. If it still names the descriptor where it is entered and is
     /// to move a whole range once more, all that there is to do is to stage it; but somebody may have
-    /// put another event in its place.
+    /// put another event in its place. Not in a forked child.
     @inlinable @inline(__always)
     mutating func enrolAgain(_ number: UInt32, _ stay: Stay) {
         let slot = unsafe slots.slot(number)
@@ -75,7 +75,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
                 && UInt(bitPattern: object?.toOpaque()) == UInt(bitPattern: stay.object?.toOpaque())
                 && record.pointee.isPlain && takesAnything && event.pointee.isNewAndUniform
                 && !(object?._withUnsafeGuaranteedRef { $0.isClosed } ?? false)
-                && event.pointee.hasPlainRange && waiting.isEmpty && !life.pointee.isForked
+                && event.pointee.takesPlainRange() && waiting.isEmpty
         else {
             return enrolElsewhere(number, stay)
         }

@@ -32,7 +32,10 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             handled &+= 1
             conclude(number)
             let stay = stayForNow(number)
-            if body(&(unsafe slots.event(number).pointee)) == .submitAgain {
+            let disposition = body(&(unsafe slots.event(number).pointee))
+            // If it has forked and this is the child, the loop does nothing any more.
+            if unsafe life.pointee.isForked { return handled }
+            if disposition == .submitAgain {
                 enrolAgain(number, stay)
             } else {
                 _ = takeOut(number, stay)
