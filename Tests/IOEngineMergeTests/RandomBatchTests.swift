@@ -152,7 +152,6 @@ import Testing
 /// without it 10,000. Real files and memory come on top.
 enum Amount {
     static let operations = TestEnvironment.number("IOENGINE_MERGE_OPERATIONS") ?? 10_000
-    static let factor = max(1, operations / 10_000)
 
-    static func of(_ count: Int) -> Int { count * factor }
+    static func of(_ count: Int) -> Int { max(1, count * operations / 10_000) }
 }
