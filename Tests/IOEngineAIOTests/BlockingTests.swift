@@ -65,7 +65,7 @@ import Testing
             #expect(isRight)
         }
         #expect(helpers(loop) == 0)
-        _ = try makeCold(file, size: size) {
+        try makeCold(file, size: size, at: 512 << 10) {
             let event = try loop.perform(
                 .read(file, into: IOBuffer(capacity: 64 << 10), at: 512 << 10))
             let isRight = isEqual(event.buffer.bytes, Array(bytes[512 << 10..<576 << 10]))

@@ -232,7 +232,7 @@ import Testing
         let sync = try loop.perform(.sync(file)).outcome
         #expect(sync.error == nil)
         // Out of the page cache, so that a read would have to wait for the device.
-        _ = try makeCold(file, size: 1 << 20) {
+        try makeCold(file, size: 1 << 20, at: 512 << 10) {
             var event = PulledEvent.read(file, into: full(), at: 512 << 10)
             event.flags = .noWait
             let read = try loop.perform(event).outcome

@@ -55,6 +55,8 @@ private func askEverything(_ context: HelperContext, _ file: IODescriptor, _ tic
 func forkedContext(_ arguments: [String]) throws {
     let path = FilePath(arguments[0])
     let file = try IODescriptor.open(path, .readWrite, options: [.create, .truncate])
+    // A child reads it before the parent may have written to it.
+    check(ftruncate(file.rawValue, 4096) == 0, "a page for the child")
     let called = SharedCount()
     var configuration = IOContextConfiguration()
     configuration.workers = try IOWorkers(count: 1)
@@ -90,8 +92,7 @@ private func inChild(_ path: FilePath) throws {
     own.submit(
         .read(
             file, into: IOBuffer(capacity: 4096), at: 0,
-            // What the parent has written of it by now is the parent's affair.
-            callback: ClosureCallback { event in if event.errno == nil { read.add() } }))
+            callback: ClosureCallback { event in if event.transferred == 4096 { read.add() } }))
     try own.drain()
     check(read.value == 1, "a new context in the child reads")
     try own.close(file)
