@@ -81,6 +81,8 @@ import Testing
         let producer = try SteadyProducer(context)
         let turns = await Task(executorPreference: context) {
             for _ in 0..<2000 { await Task.yield() }
+            // Here: until this test has its turn again, the producer would take a processor from others.
+            producer.end()
             return context.snapshot().statistics.completed
         }.value
         #expect(turns > 0, "the producer was served meanwhile")

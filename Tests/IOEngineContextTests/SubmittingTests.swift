@@ -335,7 +335,7 @@ extension FileDescriptor {
 }
 
 /// A thread that submits without a pause.
-final class SteadyProducer {
+final class SteadyProducer: Sendable {
     private let isOver = Flag()
     private let accepted = Counter()
     private let thread: TestThread
@@ -351,10 +351,13 @@ final class SteadyProducer {
         }
     }
 
+    /// Asks it to end, without waiting for it.
+    func end() { isOver.raise() }
+
     /// Ends it. Returns how many events it got rid of.
     @discardableResult
     func stop() -> Int {
-        isOver.raise()
+        end()
         thread.join()
         return accepted.value
     }

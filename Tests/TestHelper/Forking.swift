@@ -24,8 +24,36 @@ private var hasRing: Bool {
     return false
 }
 
+/// A child that hangs is killed, which its parent sees, instead of keeping everybody waiting.
+private func boundTime() { alarm(20) }
+
+/// Does without a fork what the scenario does with one. What the Swift runtime does for the first thread that
+/// comes along a way, it does under locks, and a child has them as they are at the fork: of 300 runs on a
+/// busy machine six had a child that waited for one for ever.
+private func warmUp(_ path: FilePath) throws {
+    let file = try IODescriptor.open(path, .readWrite, options: [.create, .truncate])
+    var configuration = IOContextConfiguration()
+    configuration.workers = try IOWorkers(count: 1)
+    let context = try makeContext(configuration)
+    var ticket: IOTicket?
+    for i in 0..<50 {
+        let event = IOEvent<ClosureCallback>.write(
+            file, from: IOBuffer(zeroed: 4096), at: Int64(i) * 4096,
+            callback: ClosureCallback { _, submitter in _ = submitter.submit(.noOperation()) })
+        if case .accepted(let given) = context.submit(event) { ticket = given }
+    }
+    try context.drain()
+    if let ticket { askEverything(context, file, ticket, isDead: false) }
+    try inChild(path)
+}
+
 /// Asks everything of a context in a child; it must answer at once.
-private func askEverything(_ context: HelperContext, _ file: IODescriptor, _ ticket: IOTicket) {
+private func askEverything(
+    _ context: HelperContext, _ file: IODescriptor, _ ticket: IOTicket, isDead: Bool = true
+) {
+    func check(_ isRight: Bool, _ what: String) {
+        if isDead { TestHelper.check(isRight, what) }
+    }
     check(!hasRing, "the child has the ring's queues")
     if case .closed = context.submit(.noOperation()) {} else { check(false, "submit") }
     if case .closed = context.trySubmit(.noOperation()) {} else { check(false, "trySubmit") }
@@ -54,6 +82,7 @@ private func askEverything(_ context: HelperContext, _ file: IODescriptor, _ tic
 /// one works in the child.
 func forkedContext(_ arguments: [String]) throws {
     let path = FilePath(arguments[0])
+    try warmUp(path)
     let file = try IODescriptor.open(path, .readWrite, options: [.create, .truncate])
     // A child reads it before the parent may have written to it.
     check(ftruncate(file.rawValue, 4096) == 0, "a page for the child")
@@ -71,6 +100,7 @@ func forkedContext(_ arguments: [String]) throws {
         }
         let child = linux_fork()
         if child == 0 {
+            boundTime()
             if let context, let ticket { askEverything(context, file, ticket) }
             context = nil
             configuration.workers = nil
@@ -102,6 +132,7 @@ private func inChild(_ path: FilePath) throws {
 /// A callback of a context forks, on the loop's thread or on a worker's. In the child it is the last thing
 /// that the engine does, and when it returns, so does the process.
 func forkedInside(_ arguments: [String]) throws {
+    try warmUp(FilePath(arguments[0]))
     let file = try IODescriptor.open(
         FilePath(arguments[0]), .readWrite, options: [.create, .truncate])
     for workers in [0, 1, 3] {
@@ -124,6 +155,7 @@ func forkedInside(_ arguments: [String]) throws {
                         forks.add()
                         return expectEnd(of: child, "event \(i), \(workers) workers")
                     }
+                    boundTime()
                     if case .closed = submitter.submit(.noOperation()) {} else { _exit(3) }
                     if i % 80 == 20 { askEverything(context, file, ticket) }
                     if unsafe failures != 0 { _exit(1) }
@@ -154,6 +186,7 @@ func forkedLoop(_ arguments: [String]) throws {
                 if i != 0 { return }
                 let child = linux_fork()
                 if child == 0 {
+                    boundTime()
                     if case .closed = submitter.submit(.noOperation()) {} else { _exit(3) }
                     return
                 }
@@ -208,6 +241,7 @@ func forkedWhileLooking(_ arguments: [String]) throws {
                 if getpid() != parent || shown > 1 { return .release }
                 let child = linux_fork()
                 if child == 0 {
+                    boundTime()
                     event.restart()
                     return goesRound ? .submitAgain : .release
                 }
@@ -289,8 +323,7 @@ private func makeContext(_ configuration: IOContextConfiguration) throws -> Help
 /// not the threads: those that wait in the child are woken all the same, and nothing waits for the others.
 func forkedWhileClosing(_ arguments: [String]) throws {
     let path = FilePath(arguments[0])
-    // Once without a fork: what the Swift runtime does for the first thread that comes along a way, it does
-    // under locks, and a child has them as they are.
+    // Once without a fork, as in `warmUp`.
     _ = try closing(path, count: 1) { _, _ in }
     let files = try closing(path, count: 4) { loop, waiting in
         // They wait, or are about to: a fork at any moment must do no harm.
@@ -298,7 +331,7 @@ func forkedWhileClosing(_ arguments: [String]) throws {
             usleep(useconds_t(round * 1000))
             let child = linux_fork()
             if child == 0 {
-                alarm(20)
+                boundTime()
                 for _ in 0..<3 {
                     let own = try closing(path, count: 2) { _, _ in usleep(5000) }
                     check(own.allSatisfy { fcntl($0.rawValue, F_GETFD) < 0 }, "still open")

@@ -80,6 +80,21 @@ extension IODriver where Self: ~Copyable {
         return results
     }
 
+    /// Whether a wait for one more completion lasts until its deadline, as it does when nothing finishes
+    /// and nobody wakes. A signal ends a wait early, and the kernel sends some of its own when a ring that
+    /// was made on this thread before goes away: that is forgiven twice.
+    public mutating func waitsInVain(milliseconds: Int) -> Bool {
+        for _ in 0..<3 {
+            let deadline = now().advanced(by: .milliseconds(milliseconds))
+            switch submit(minimum: 1, deadline: deadline) {
+            case .ready: continue
+            case .deadlinePassed: return now() >= deadline
+            case .failed: return false
+            }
+        }
+        return false
+    }
+
     /// Stages what must find room.
     public mutating func mustStage(_ request: IORequest) throws {
         if stage(request) != .queued { throw Errno.noBufferSpace }

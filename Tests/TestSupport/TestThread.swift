@@ -2,8 +2,8 @@ internal import Glibc
 internal import SystemPackage
 
 /// A thread of a test's own. Join it exactly once.
-public final class TestThread {
-    private var thread = pthread_t()
+public final class TestThread: Sendable {
+    private let thread: pthread_t
 
     private final class Box {
         let body: @Sendable () -> Void
@@ -13,6 +13,7 @@ public final class TestThread {
     /// Runs `body`.
     public init(_ body: @escaping @Sendable () -> Void) throws {
         let box = unsafe Unmanaged.passRetained(Box(body)).toOpaque()
+        var thread = pthread_t()
         let answer = unsafe pthread_create(
             &thread, nil,
             { box in
@@ -20,6 +21,7 @@ public final class TestThread {
                 return nil
             }, box)
         if answer != 0 { throw Errno(rawValue: answer) }
+        self.thread = thread
     }
 
     /// Waits for its end.

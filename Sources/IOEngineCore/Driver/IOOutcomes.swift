@@ -10,7 +10,7 @@ public enum IOStaging: Equatable, Sendable {
 /// How a wait ended. It does not say whether completions are there: look.
 @frozen
 public enum IOWaitOutcome: Equatable, Sendable {
-    /// Completions may be there, or somebody woke the driver.
+    /// Completions may be there, or somebody woke the driver, or a signal came.
     case ready
     /// The deadline passed first.
     case deadlinePassed
