@@ -1,4 +1,5 @@
 import IOEngineCore
+import TestSupport
 
 /// A file in memory that carries requests out, as `preadv2(2)` would.
 final class Device {
@@ -8,7 +9,7 @@ final class Device {
 
     /// Bytes that depend on their place.
     convenience init(size: Int) {
-        self.init((0..<size).map { UInt8(truncatingIfNeeded: $0 &* 167 &+ $0 >> 9) })
+        self.init(pattern(size))
     }
 
     /// Moves at most `most` bytes. Reads end at the end of the file, writes make it longer.

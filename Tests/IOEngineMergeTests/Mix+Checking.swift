@@ -44,7 +44,7 @@ extension Mix where Driver: ~Copyable {
         }
         if operation.kind.isRead {
             let bytes = takeBytes(&event)
-            let isRight = bytes.elementsEqual(operation.found.prefix(moved))
+            let isRight = areEqual(bytes[...], operation.found.prefix(moved))
             try #require(isRight, "\(place)")
             if event.errno == nil {
                 outcomes[number] = .moved(
@@ -76,7 +76,7 @@ extension Mix where Driver: ~Copyable {
     ) throws {
         let now = contents(operation.range)
         try #require(now.count == operation.range.count, "\(place)")
-        var isRight = now.prefix(moved).elementsEqual(operation.written.prefix(moved))
+        var isRight = areEqual(now.prefix(moved), operation.written.prefix(moved))
         for i in moved..<now.count
         where now[i] != operation.found[i] && now[i] != operation.written[i] {
             isRight = false
@@ -89,15 +89,11 @@ extension Mix where Driver: ~Copyable {
     private func takeBytes(_ event: inout Event) -> [UInt8] {
         var all: [UInt8] = []
         if event.action == .read {
-            all = Self.bytes(of: event.buffer)
+            all = [UInt8](copying: event.buffer)
         } else {
             var buffers = event.takeBuffers()
-            while !buffers.isEmpty { all += Self.bytes(of: buffers.remove(at: 0)) }
+            while !buffers.isEmpty { all += [UInt8](copying: buffers.remove(at: 0)) }
         }
         return all
-    }
-
-    private static func bytes(of buffer: borrowing IOBuffer) -> [UInt8] {
-        unsafe buffer.bytes.withUnsafeBytes { unsafe Array($0) }
     }
 }

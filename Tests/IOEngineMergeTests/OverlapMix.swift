@@ -105,9 +105,9 @@ struct OverlapMix<Driver: IODriver & ~Copyable>: ~Copyable {
         var event: Event
         if isWrite {
             // Eight bytes that name the write, all over.
-            let word = unsafe withUnsafeBytes(of: UInt64(number)) { unsafe Array($0) }
-            let bytes = (0..<count * Self.sectorSize).map { word[$0 % 8] }
-            event = .write(file, from: IOBuffer(copying: bytes), at: offset)
+            let words = [UInt64](repeating: UInt64(number), count: count * Self.sectorSize / 8)
+            event = .write(
+                file, from: unsafe IOBuffer(copying: words.span.bytes), at: offset)
         } else {
             event = .read(file, into: IOBuffer(capacity: count * Self.sectorSize), at: offset)
         }
@@ -150,7 +150,7 @@ struct OverlapMix<Driver: IODriver & ~Copyable>: ~Copyable {
                     serial[sector] = number
                 }
             } else if isSuccess {
-                let bytes = unsafe event.buffer.bytes.withUnsafeBytes { unsafe Array($0) }
+                let bytes = [UInt8](copying: event.buffer)
                 for (index, sector) in operation.sectors.enumerated() {
                     let found = try name(in: bytes, index)
                     try check(sector, found, since: operation.start, place)

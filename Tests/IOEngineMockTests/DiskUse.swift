@@ -38,7 +38,7 @@ extension IOLoop where Callback == NoCallback, Driver: ~Copyable {
     mutating func read(_ file: IODescriptor, _ count: Int, at offset: Int64) throws -> [UInt8] {
         let event = try finish(.read(file, into: IOBuffer(capacity: count), at: offset))
         _ = try event.get()
-        return (0..<event.buffer.count).map { event.buffer[$0] }
+        return [UInt8](copying: event.buffer)
     }
 
     @discardableResult

@@ -156,17 +156,10 @@ struct Performer<Driver: IODriver & ~Copyable>: ~Copyable {
         return text
     }
 
-    /// FNV-1a over the valid bytes, eight at a time.
-    private func digest(_ buffer: borrowing IOBuffer) -> UInt64 {
-        var digest: UInt64 = 0xcbf2_9ce4_8422_2325
-        func add(_ word: UInt64) { digest = (digest ^ word) &* 0x100_0000_01b3 }
-        unsafe buffer.bytes.withUnsafeBytes { bytes in
-            let words = bytes.count / 8
-            for i in 0..<words {
-                add(unsafe bytes.loadUnaligned(fromByteOffset: i * 8, as: UInt64.self))
-            }
-            for i in words * 8..<bytes.count { add(UInt64(unsafe bytes[i])) }
-        }
-        return digest
+    /// Of the valid bytes; means something within this process only.
+    private func digest(_ buffer: borrowing IOBuffer) -> Int {
+        var hasher = Hasher()
+        unsafe buffer.bytes.withUnsafeBytes { bytes in unsafe hasher.combine(bytes: bytes) }
+        return hasher.finalize()
     }
 }

@@ -10,7 +10,7 @@ final class SoakFile {
         var kind: Kind
         var range: Range<Int>
         /// Pages that nobody else touches meanwhile.
-        var claim: Range<Int>
+        var claim: FileClaim
         /// What a write writes; what a read must find.
         var bytes: [UInt8] = []
         var mode = IOAllocationMode.extend
@@ -50,6 +50,7 @@ final class SoakFile {
         self.random = random
         path = fileSystem.newPath("soak")
         canZeroRanges = fileSystem.canZeroRanges
+        model.separatesAccesses = fileSystem.name == "xfs"
         buffered = try openNew(path)
         direct = try .open(FilePath(path), .readWrite, direct: true)
         appending = try .open(FilePath(path), .writeOnly, options: .append)
@@ -81,10 +82,13 @@ final class SoakFile {
             if range.upperBound > 2 * Self.largest { return nil }
         case 82..<97: kind = .allocate
         default:
-            let sync = Operation(kind: .sync, range: 0..<0, claim: 0..<0)
+            let sync = Operation(kind: .sync, range: 0..<0, claim: .nothing)
             return (sync, isDirect)
         }
-        guard let claim = claim(range) else { return nil }
+        let access = FileAccess(
+            reads: kind == .read, writes: kind == .write || kind == .append,
+            isDirect: isDirect && kind != .append)
+        guard let claim = claim(range, access) else { return nil }
         var operation = Operation(kind: kind, range: range, claim: claim)
         switch kind {
         case .read:
@@ -102,7 +106,7 @@ final class SoakFile {
         return (operation, isDirect)
     }
 
-    private func claim(_ range: Range<Int>) -> Range<Int>? {
-        model.claim(range, page: Self.page, besides: operations.values.map(\.claim))
+    private func claim(_ range: Range<Int>, _ access: FileAccess) -> FileClaim? {
+        model.claim(range, page: Self.page, access, besides: operations.values.map(\.claim))
     }
 }

@@ -133,7 +133,7 @@ public struct KeyValueStore<Driver: IODriver & ~Copyable>: ~Copyable {
             }
             guard let event = loop.next() else { continue }
             _ = try event.get()
-            return (0..<event.buffer.count).map { event.buffer[$0] }
+            return [UInt8](copying: event.buffer)
         }
     }
 }

@@ -127,3 +127,13 @@ extension IOBuffer {
         try unsafe body(UnsafeMutableRawBufferPointer(start: base, count: capacity))
     }
 }
+
+extension [UInt8] {
+    /// A copy of a buffer's valid bytes. Costs an allocation.
+    public init(copying source: borrowing IOBuffer) { self.init(copying: source.bytes) }
+
+    /// A copy of bytes, such as a part of a buffer's. Costs an allocation.
+    public init(copying source: RawSpan) {
+        self = unsafe source.withUnsafeBytes { unsafe Array($0) }
+    }
+}

@@ -132,6 +132,10 @@ enum ErrnoTable {
         }
     }
 
+    private static func isRead(_ operation: IOError.Operation) -> Bool {
+        if case .event(let action) = operation { action.isRead } else { false }
+    }
+
     private static func kernelAdvice(for error: IOError) -> String {
         switch error.errno {
         case .badFileDescriptor:
@@ -145,6 +149,9 @@ enum ErrnoTable {
         case .fileTooLarge:
             "the file would grow beyond what RLIMIT_FSIZE or the file system allows"
         case .notSupported: "the kernel or this file system does not support the flags or the mode"
+        case .ioError where isRead(error.operation):
+            "the device failed, or a direct read met a buffered write of the same file on xfs; the "
+                + "kernel's log says which"
         case .ioError: "the device failed; look into the kernel's log"
         case .resourceTemporarilyUnavailable: "it would have had to wait; submit it again later"
         case .canceled: "it was cancelled before it was done"

@@ -15,13 +15,10 @@ private struct Judge: IOCallback {
         _ event: consuming IOEvent<Judge>, _ submitter: borrowing IOSubmitter<Judge>
     ) {
         _ = calls.next()
-        if event.errno == nil, event.buffer.copied == wanted { _ = rightCalls.next() }
+        if event.errno == nil, [UInt8](copying: event.buffer) == wanted {
+            _ = rightCalls.next()
+        }
     }
-}
-
-extension IOBuffer {
-    /// The valid bytes.
-    fileprivate var copied: [UInt8] { (0..<count).map { self[$0] } }
 }
 
 extension Checks where Driver: ~Copyable {
@@ -160,9 +157,9 @@ extension Checks where Driver: ~Copyable {
                 contents.replaceSubrange(offset..<offset + length, with: bytes)
                 continue
             }
-            var found: [UInt8] = event.buffer.copied
+            var found = [UInt8](copying: event.buffer)
             event.withBuffers { buffers in
-                for i in 0..<buffers.count { found += buffers[i].copied }
+                for i in 0..<buffers.count { found += [UInt8](copying: buffers[i]) }
             }
             try demand(
                 .loopTransfers, found == Array(contents[offset..<offset + length]),
