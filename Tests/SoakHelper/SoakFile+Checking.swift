@@ -80,7 +80,7 @@ extension SoakFile {
             let size = try? buffered.fileDescriptor.seek(offset: 0, from: .end)
         else { return note("\(place): the file cannot be read") }
         // The size belongs to whoever claims the end of the file.
-        let ownsEnd = operation.claim.pages.upperBound == .max
+        let ownsEnd = operation.claim.upperBound == .max
         if ownsEnd, size < model.size || size > after.size {
             note("\(place) left \(size) bytes, not \(model.size) to \(after.size)")
         }

@@ -10,7 +10,7 @@ final class SoakFile {
         var kind: Kind
         var range: Range<Int>
         /// Pages that nobody else touches meanwhile.
-        var claim: FileClaim
+        var claim: Range<Int>
         /// What a write writes; what a read must find.
         var bytes: [UInt8] = []
         var mode = IOAllocationMode.extend
@@ -37,6 +37,7 @@ final class SoakFile {
     let direct: IODescriptor
     let appending: IODescriptor
     let canZeroRanges: Bool
+    private let letsDirectReadsPassTheEnd: Bool
     var model = FileModel()
     var operations: [Int: Operation] = [:]
     var submitted = 0
@@ -50,7 +51,7 @@ final class SoakFile {
         self.random = random
         path = fileSystem.newPath("soak")
         canZeroRanges = fileSystem.canZeroRanges
-        model.separatesAccesses = fileSystem.name == "xfs"
+        letsDirectReadsPassTheEnd = fileSystem.letsDirectReadsPassTheEnd
         buffered = try openNew(path)
         direct = try .open(FilePath(path), .readWrite, direct: true)
         appending = try .open(FilePath(path), .writeOnly, options: .append)
@@ -74,7 +75,12 @@ final class SoakFile {
         var kind = Kind.read
         var range = offset..<offset + length
         switch Int.random(in: 0..<100, using: &random) {
-        case 0..<40: break
+        case 0..<40:
+            if isDirect, !letsDirectReadsPassTheEnd, offset < model.size,
+                range.upperBound > model.size
+            {
+                return nil
+            }
         case 40..<76: kind = .write
         case 76..<82:
             kind = .append
@@ -82,13 +88,10 @@ final class SoakFile {
             if range.upperBound > 2 * Self.largest { return nil }
         case 82..<97: kind = .allocate
         default:
-            let sync = Operation(kind: .sync, range: 0..<0, claim: .nothing)
+            let sync = Operation(kind: .sync, range: 0..<0, claim: 0..<0)
             return (sync, isDirect)
         }
-        let access = FileAccess(
-            reads: kind == .read, writes: kind == .write || kind == .append,
-            isDirect: isDirect && kind != .append)
-        guard let claim = claim(range, access) else { return nil }
+        guard let claim = claim(range) else { return nil }
         var operation = Operation(kind: kind, range: range, claim: claim)
         switch kind {
         case .read:
@@ -106,7 +109,7 @@ final class SoakFile {
         return (operation, isDirect)
     }
 
-    private func claim(_ range: Range<Int>, _ access: FileAccess) -> FileClaim? {
-        model.claim(range, page: Self.page, access, besides: operations.values.map(\.claim))
+    private func claim(_ range: Range<Int>) -> Range<Int>? {
+        model.claim(range, page: Self.page, besides: operations.values.map(\.claim))
     }
 }

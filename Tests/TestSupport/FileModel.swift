@@ -3,8 +3,6 @@ internal import Glibc
 /// What a file must contain, in memory.
 public struct FileModel: Sendable {
     public private(set) var bytes: [UInt8] = []
-    /// Whether direct reads and buffered writes must not be in flight together, as on xfs.
-    public var separatesAccesses = false
 
     public init() {}
 
@@ -45,15 +43,11 @@ public struct FileModel: Sendable {
     ///   - others: What others have.
     /// - Returns: Nil: some of it belongs to another.
     public func claim(
-        _ range: Range<Int>, page: Int, _ access: FileAccess,
-        besides others: some Sequence<FileClaim>
-    ) -> FileClaim? {
-        var pages = range.lowerBound / page * page..<(range.upperBound + page - 1) / page * page
-        if range.upperBound > size { pages = min(pages.lowerBound, size / page * page) ..< .max }
-        let isTaken = others.contains {
-            $0.pages.overlaps(pages) || separatesAccesses && access.collides(with: $0.access)
-        }
-        return isTaken ? nil : FileClaim(pages: pages, access: access)
+        _ range: Range<Int>, page: Int, besides others: some Sequence<Range<Int>>
+    ) -> Range<Int>? {
+        var claim = range.lowerBound / page * page..<(range.upperBound + page - 1) / page * page
+        if range.upperBound > size { claim = min(claim.lowerBound, size / page * page) ..< .max }
+        return others.contains { $0.overlaps(claim) } ? nil : claim
     }
 
     /// How many bytes a read gets.
@@ -102,31 +96,5 @@ public struct RandomBytes: Sendable {
     public func some(_ count: Int, using random: inout SeededRandom) -> [UInt8] {
         let start = Int.random(in: 0...block.count - count, using: &random)
         return Array(block[start..<start + count])
-    }
-}
-
-/// What an operation in flight has for itself.
-public struct FileClaim: Sendable {
-    public var pages: Range<Int>
-    public var access: FileAccess
-
-    /// For what touches no bytes.
-    public static let nothing = FileClaim(pages: 0..<0, access: .other)
-}
-
-/// How an operation uses a file.
-public enum FileAccess: Sendable {
-    case directRead, bufferedWrite, other
-
-    public init(reads: Bool, writes: Bool, isDirect: Bool) {
-        self = reads && isDirect ? .directRead : writes && !isDirect ? .bufferedWrite : .other
-    }
-
-    /// xfs answers EIO to a direct read that meets a place for which a buffered write so far has room in memory
-    /// only, and says "Direct I/O collision with buffered writes" in the kernel's log. Such a place may be
-    /// larger than what is written.
-    func collides(with other: FileAccess) -> Bool {
-        self == .directRead && other == .bufferedWrite
-            || self == .bufferedWrite && other == .directRead
     }
 }

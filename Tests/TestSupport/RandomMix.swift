@@ -36,7 +36,6 @@ public struct RandomMix<Driver: IODriver & ~Copyable>: ~Copyable {
         contents = RandomBytes(count: 128 << 10, using: &random)
         self.random = random
         self.fileSystem = fileSystem
-        model.separatesAccesses = fileSystem.name == "xfs"
         self.path = path
         self.buffered = buffered
         self.direct = direct
@@ -64,6 +63,11 @@ public struct RandomMix<Driver: IODriver & ~Copyable>: ~Copyable {
             ? Int.random(in: 1...8, using: &random) * Self.page
             : Int.random(in: 1...40_000, using: &random)
         let file = isDirect ? direct : buffered
+        if isDirect, !fileSystem.letsDirectReadsPassTheEnd, offset < model.size,
+            offset + length > model.size
+        {
+            return try write(file, at: offset, length, unit)
+        }
         switch Int.random(in: 0..<100, using: &random) {
         case 0..<30: return try read(file, at: offset, length, unit)
         case 30..<38: return try readVectored(file, at: offset, length)
@@ -75,16 +79,8 @@ public struct RandomMix<Driver: IODriver & ~Copyable>: ~Copyable {
         }
     }
 
-    private func claim(_ range: Range<Int>, _ access: FileAccess = .other) -> FileClaim? {
-        model.claim(range, page: Self.page, access, besides: inFlight.values.map(\.claim))
-    }
-
-    private func reading(_ file: IODescriptor) -> FileAccess {
-        FileAccess(reads: true, writes: false, isDirect: file === direct)
-    }
-
-    private func writing(_ file: IODescriptor) -> FileAccess {
-        FileAccess(reads: false, writes: true, isDirect: file === direct)
+    private func claim(_ range: Range<Int>) -> Range<Int>? {
+        model.claim(range, page: Self.page, besides: inFlight.values.map(\.claim))
     }
 
     private mutating func submit(_ event: consuming Event, _ operation: MixOperation) throws -> Bool
@@ -106,7 +102,7 @@ public struct RandomMix<Driver: IODriver & ~Copyable>: ~Copyable {
     private mutating func read(
         _ file: IODescriptor, at offset: Int, _ length: Int, _ unit: Int
     ) throws -> Bool {
-        guard let claim = claim(offset..<offset + length, reading(file)) else { return false }
+        guard let claim = claim(offset..<offset + length) else { return false }
         let found = expected(at: offset, length)
         var operation = MixOperation(
             kind: .read, offset: offset, claim: claim, bytes: found.count, found: found)
@@ -129,7 +125,7 @@ public struct RandomMix<Driver: IODriver & ~Copyable>: ~Copyable {
     private mutating func readVectored(
         _ file: IODescriptor, at offset: Int, _ length: Int
     ) throws -> Bool {
-        guard let claim = claim(offset..<offset + length, reading(file)) else { return false }
+        guard let claim = claim(offset..<offset + length) else { return false }
         let found = expected(at: offset, length)
         var buffers = UniqueArray<IOBuffer>()
         for part in parts(of: length) { buffers.append(IOBuffer(capacity: part)) }
@@ -143,7 +139,7 @@ public struct RandomMix<Driver: IODriver & ~Copyable>: ~Copyable {
     private mutating func write(
         _ file: IODescriptor, at offset: Int, _ length: Int, _ unit: Int
     ) throws -> Bool {
-        guard let claim = claim(offset..<offset + length, writing(file)) else { return false }
+        guard let claim = claim(offset..<offset + length) else { return false }
         let bytes = contents.some(length, using: &random)
         let operation = MixOperation(kind: .write, offset: offset, claim: claim, bytes: length)
         model.write(bytes, at: offset)
@@ -162,7 +158,7 @@ public struct RandomMix<Driver: IODriver & ~Copyable>: ~Copyable {
     private mutating func writeVectored(
         _ file: IODescriptor, at offset: Int, _ length: Int
     ) throws -> Bool {
-        guard let claim = claim(offset..<offset + length, writing(file)) else { return false }
+        guard let claim = claim(offset..<offset + length) else { return false }
         let bytes = contents.some(length, using: &random)
         model.write(bytes, at: offset)
         var buffers = UniqueArray<IOBuffer>()
@@ -192,7 +188,7 @@ public struct RandomMix<Driver: IODriver & ~Copyable>: ~Copyable {
     private mutating func append(_ length: Int) throws -> Bool {
         let length = min(length, 5000)
         guard model.size + length < 2 * Self.largestFile,
-            let claim = claim(model.size..<model.size + length, .bufferedWrite)
+            let claim = claim(model.size..<model.size + length)
         else { return false }
         let bytes = contents.some(length, using: &random)
         let operation = MixOperation(kind: .append, offset: model.size, claim: claim, bytes: length)
@@ -221,7 +217,7 @@ public struct RandomMix<Driver: IODriver & ~Copyable>: ~Copyable {
     }
 
     private mutating func sync(_ file: IODescriptor) throws -> Bool {
-        let operation = MixOperation(kind: .sync, offset: 0, claim: .nothing, bytes: 0)
+        let operation = MixOperation(kind: .sync, offset: 0, claim: 0..<0, bytes: 0)
         return try submit(.sync(file, Bool.random(using: &random) ? .data : .full), operation)
     }
 }
@@ -230,7 +226,7 @@ public struct RandomMix<Driver: IODriver & ~Copyable>: ~Copyable {
 struct MixOperation {
     var kind: MixKind
     var offset: Int
-    var claim: FileClaim
+    var claim: Range<Int>
     /// Bytes that it must move, or 0.
     var bytes: Int
     /// What a read must find, copied when it was submitted.

@@ -81,16 +81,33 @@ extension IODriver where Self: ~Copyable {
     }
 
     /// Whether a wait for one more completion lasts until its deadline, as it does when nothing finishes
-    /// and nobody wakes. A signal ends a wait early, and the kernel sends some of its own when a ring that
-    /// was made on this thread before goes away: that is forgiven twice.
-    public mutating func waitsInVain(milliseconds: Int) -> Bool {
-        for _ in 0..<3 {
+    /// and nobody wakes.
+    ///
+    /// - Parameter signals: How many times it may end early. A signal does that, and the kernel sends some
+    ///   of its own when a ring that was made on this thread before goes away.
+    public mutating func waitsInVain(milliseconds: Int, forgiving signals: inout Int) -> Bool {
+        while true {
             let deadline = now().advanced(by: .milliseconds(milliseconds))
             switch submit(minimum: 1, deadline: deadline) {
-            case .ready: continue
+            case .ready where signals > 0: signals -= 1
             case .deadlinePassed: return now() >= deadline
-            case .failed: return false
+            case .ready, .failed: return false
             }
+        }
+    }
+
+    /// Wakes before waiting: the first wait ends at once, all wake-ups become one, and the next wait lasts.
+    /// A signal may end that one early, but not each time.
+    public mutating func wakeUpsBecomeOne() -> Bool {
+        let waker = waker
+        for _ in 0..<3 {
+            for _ in 0..<5 { waker.wake() }
+            let soon = now().advanced(by: .seconds(20))
+            guard submit(minimum: 1, deadline: soon) == .ready, finished().isEmpty else {
+                return false
+            }
+            var none = 0
+            if waitsInVain(milliseconds: 2, forgiving: &none) { return true }
         }
         return false
     }

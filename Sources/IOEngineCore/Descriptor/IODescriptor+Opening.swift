@@ -6,8 +6,8 @@ extension IODescriptor {
     ///
     /// - Parameters:
     ///   - direct: O_DIRECT: past the page cache. Offsets, lengths and addresses must then be aligned,
-    ///     see ``IODescriptorFacts/offsetAlignment``. Do not read a file directly while others write to it
-    ///     buffered: what the read finds is not defined, and on xfs it may end with EIO.
+    ///     see ``IODescriptorFacts/offsetAlignment``. Do not mix with buffered writes of the same file: what
+    ///     meets is not defined, and on xfs a direct read past the end of such a file may end with EIO.
     ///   - permissions: For a file that is created; read and write for the owner, read for others.
     public static func open(
         _ path: FilePath, _ mode: FileDescriptor.AccessMode,

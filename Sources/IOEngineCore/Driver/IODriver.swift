@@ -19,7 +19,8 @@ public import SystemPackage
 ///   answered `queued`, the driver owes exactly one completion with that token, whatever happens.
 /// - **submit** hands on everything staged, then waits until at least `minimum` completions can be
 ///   reaped, a deadline passes, or the waker is used: in one system call where the kernel has that.
-///   `minimum` is a goal, and fewer completions may be there when it returns; a wake-up counts as one.
+///   `minimum` is a goal, and fewer completions may be there when it returns; a wake-up counts as one,
+///   and a signal may end the wait.
 ///   With nothing in flight it waits for the deadline or the waker. It never throws.
 /// - **reap** moves finished requests out, as many as the span has room for, without waiting.
 /// - Addresses, vectors and descriptors of a request stay valid until its completion is reaped, and

@@ -125,15 +125,17 @@ enum ErrnoTable {
         case .chainBroken:
             "the event before it in its chain did not succeed; its own error says why"
         case .forked:
-            "this process is a fork, and engines are not inherited; make a new one here"
+            "this process is a fork, and engines are not inherited; make a new one here, and fork "
+                + "before there are threads"
         case .crashed:
             "the disk crashed meanwhile; all, some or nothing of it may be done, so recover from what "
                 + "is there, on a new loop"
         }
     }
 
-    private static func isRead(_ operation: IOError.Operation) -> Bool {
-        if case .event(let action) = operation { action.isRead } else { false }
+    /// Direct reads and syncs fail where direct and buffered use of a file meet.
+    private static func mayHaveMet(_ operation: IOError.Operation) -> Bool {
+        if case .event(let action) = operation { action.isRead || action.isSync } else { false }
     }
 
     private static func kernelAdvice(for error: IOError) -> String {
@@ -149,9 +151,9 @@ enum ErrnoTable {
         case .fileTooLarge:
             "the file would grow beyond what RLIMIT_FSIZE or the file system allows"
         case .notSupported: "the kernel or this file system does not support the flags or the mode"
-        case .ioError where isRead(error.operation):
-            "the device failed, or a direct read met a buffered write of the same file on xfs; the "
-                + "kernel's log says which"
+        case .ioError where mayHaveMet(error.operation):
+            "the device failed, or direct and buffered use of the same file met, as on xfs where a "
+                + "direct read passes the end of a file written buffered; the kernel's log says which"
         case .ioError: "the device failed; look into the kernel's log"
         case .resourceTemporarilyUnavailable: "it would have had to wait; submit it again later"
         case .canceled: "it was cancelled before it was done"

@@ -49,7 +49,7 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
     ///
     /// - Parameters:
     ///   - minimum: Events to wait for; 0: only hand over. A goal: fewer may be finished when it
-    ///     returns, because parts of events and wake-ups count too, so look and wait again. Never
+    ///     returns, because parts of events, wake-ups and signals count too, so look and wait again. Never
     ///     more than are in flight.
     ///   - deadline: On the driver's clock (``now``); nil: none. With nothing in flight, this waits
     ///     for the deadline or the waker; without a deadline it returns at once.
