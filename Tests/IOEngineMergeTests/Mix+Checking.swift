@@ -44,7 +44,7 @@ extension Mix where Driver: ~Copyable {
         }
         if operation.kind.isRead {
             let bytes = takeBytes(&event)
-            let isRight = areEqual(bytes[...], operation.found.prefix(moved))
+            let isRight = unsafe isEqual(bytes.span.bytes, operation.found.prefix(moved))
             try #require(isRight, "\(place)")
             if event.errno == nil {
                 outcomes[number] = .moved(
@@ -76,7 +76,8 @@ extension Mix where Driver: ~Copyable {
     ) throws {
         let now = contents(operation.range)
         try #require(now.count == operation.range.count, "\(place)")
-        var isRight = areEqual(now.prefix(moved), operation.written.prefix(moved))
+        var isRight = unsafe isEqual(
+            now.span.extracting(first: moved).bytes, operation.written.prefix(moved))
         for i in moved..<now.count
         where now[i] != operation.found[i] && now[i] != operation.written[i] {
             isRight = false

@@ -57,20 +57,15 @@ public struct FileModel: Sendable {
     public func matches(_ found: RawSpan, at offset: Int) -> Bool {
         if found.byteCount == 0 { return true }
         guard offset + found.byteCount <= size else { return false }
-        let count = found.byteCount
-        return unsafe bytes.withUnsafeBytes { all in
-            unsafe found.withUnsafeBytes { found in
-                guard let wanted = all.baseAddress, let found = found.baseAddress else {
-                    return false
-                }
-                return unsafe memcmp(wanted + offset, found, count) == 0
-            }
-        }
+        return isEqual(found, bytes[offset..<offset + found.byteCount])
     }
 }
 
 /// Whether a span has exactly these bytes.
-public func isEqual(_ found: RawSpan, _ wanted: [UInt8]) -> Bool {
+public func isEqual(_ found: RawSpan, _ wanted: [UInt8]) -> Bool { isEqual(found, wanted[...]) }
+
+/// The same for a part of an array.
+public func isEqual(_ found: RawSpan, _ wanted: ArraySlice<UInt8>) -> Bool {
     guard found.byteCount == wanted.count else { return false }
     return unsafe wanted.withUnsafeBytes { wanted in
         unsafe found.withUnsafeBytes { found in
