@@ -305,3 +305,11 @@ let package = Package(
             swiftSettings: settings),
     ]
 )
+
+// A sanitizer is asked for one target's tests at times; the others need not be built with it.
+if let only = Context.environment["IOENGINE_ONLY_TESTS"] {
+    precondition(
+        package.targets.contains { $0.type == .test && $0.name == only },
+        "IOENGINE_ONLY_TESTS names no target of tests: \(only)")
+    package.targets.removeAll { $0.type == .test && $0.name != only }
+}
