@@ -298,8 +298,8 @@ let package = Package(
             name: "IOEngineToolTests",
             dependencies: [
                 "IOEngineBench", "IOEngineCopy", "IOEngineCore", "IOEngineMock", "IOEngineURing",
-                "ToyDriver", "TestSupport", "TestHelper", "CLinux", "ioengine", "QuickStart",
-                "LoopQuickStart",
+                "IOEngine", "ToyDriver", "TestSupport", "TestHelper", "CLinux", "ioengine",
+                "QuickStart", "LoopQuickStart",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),

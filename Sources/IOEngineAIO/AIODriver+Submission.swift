@@ -225,13 +225,11 @@ extension AIODriver {
         let ready = usesPool ? pool.ready : 0
         let missing = target &- finished.count &- ready
         if missing <= context.ready { return .ready }
-        let wanted = isFull ? 1 : missing
-        if usesPool {
-            // The pool wakes this thread once, when as many are there as the goal needs at least.
-            let count = ready &+ max(1, wanted &- inKernel)
-            if !pool.willSleep(for: min(count, hopping)) { return .ready }
-        }
-        var goal = max(1, min(wanted, inKernel &+ (usesPool ? 1 : 0)))
+        // The pool wakes this thread once, and neither side knows what the other has finished: where both
+        // may finish something, whichever comes first ends the wait.
+        let wanted = isFull || usesPool && inKernel > 0 ? 1 : missing
+        if usesPool, !pool.willSleep(for: min(ready &+ wanted, hopping)) { return .ready }
+        var goal = usesPool ? 1 : max(1, min(wanted, inKernel))
         if startsListening {
             // The kernel is short of memory and would not hear a wake-up.
             if inKernel == 0 { return .ready }

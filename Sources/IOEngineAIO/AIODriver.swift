@@ -71,9 +71,7 @@ public struct AIODriver: IODriver, ~Copyable {
         try Self.check(configuration.contextSize ?? 1, 1...largest, "a context size")
         let threads = configuration.helperThreads ?? min(depth, HelperPool.defaultLimit)
         try Self.check(threads, 1...4096, "a number of helper threads")
-        guard let wakeUp = WakeUpDescriptor(waits: false) else {
-            throw IOError(operation: .setUp, errno: Errno.tooManyOpenFiles)
-        }
+        let wakeUp = try WakeUpDescriptor(waits: false)
         var ladder = ContextLadder(depth: depth, configuration: configuration, wakeUp: wakeUp)
         context = try ladder.climb()
         self.depth = depth

@@ -118,15 +118,27 @@ extension URingDriver {
                     noteInternal(data)
                     continue
                 }
+                let token = IOToken(rawValue: data)
+                var result = unsafe Int(entry.pointee.result)
+                if result < 0 { result = answer(token, result) }
                 unsafe (room.baseAddress.unsafelyUnwrapped + count).initialize(
-                    to: IOCompletion(
-                        token: IOToken(rawValue: data), result: Int(entry.pointee.result)))
+                    to: IOCompletion(token: token, result: result))
                 count &+= 1
                 taken &+= 1
             }
         }
         inFlight &-= taken
         ring.advance(index)
+    }
+
+    /// Where the kernel can start no worker (RLIMIT_NPROC, a cgroup's pids.max), it cancels by itself what
+    /// needs one. That is EAGAIN, as of other drivers that can start no thread.
+    @usableFromInline
+    func answer(_ token: IOToken, _ result: Int) -> Int {
+        guard result == -Int(ECANCELED), Int(token.slot) < depth,
+            cancelled[Int(token.slot)] != token.rawValue
+        else { return result }
+        return -Int(EAGAIN)
     }
 
     /// Cannot happen while every request has its room; if it does, entering flushes it.

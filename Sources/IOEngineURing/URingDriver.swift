@@ -44,9 +44,7 @@ public struct URingDriver: IODriver, ~Copyable {
                 advice: "a queue depth of \(depth) is out of range; "
                     + "use 1 to \(URingDriver.maximumDepth), which is what io_uring has")
         }
-        guard let wakeUp = WakeUpDescriptor(waits: true) else {
-            throw IOError(operation: .setUp, errno: Errno.tooManyOpenFiles)
-        }
+        let wakeUp = try WakeUpDescriptor(waits: true)
         var ladder = SetUpLadder(depth: depth, configuration: configuration, wakeUp: wakeUp)
         ring = try ladder.climb()
         self.depth = depth

@@ -115,10 +115,10 @@ struct BenchCommand: ParsableCommand {
         }
         switch outputFormat {
         case .json:
-            print(try comparison.json())
+            try Terminal.say(try comparison.json())
             for note in comparison.notes { Terminal.complain("Note: \(note)") }
         case .table:
-            print(comparison.table)
+            try Terminal.say(comparison.table)
         }
         for report in comparison.reports where report.errors > 0 {
             Terminal.complain(

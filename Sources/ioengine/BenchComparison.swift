@@ -8,7 +8,13 @@ struct BenchComparison {
     enum Row {
         case measured(BenchReport)
         /// It does not work here.
-        case refused(DriverReport.Attempt)
+        case refused(Refusal)
+    }
+
+    struct Refusal {
+        var driver: DriverKind
+        var errno: Errno?
+        var advice: String
     }
 
     var rows: [Row] = []
@@ -29,8 +35,8 @@ struct BenchComparison {
         rows.compactMap { if case .measured(let report) = $0 { report } else { nil } }
     }
 
-    var refusals: [DriverReport.Attempt] {
-        rows.compactMap { if case .refused(let attempt) = $0 { attempt } else { nil } }
+    var refusals: [Refusal] {
+        rows.compactMap { if case .refused(let refusal) = $0 { refusal } else { nil } }
     }
 
     /// A sentence each, none twice.
@@ -62,17 +68,27 @@ extension BenchComparison {
                 case .aio: BenchCommand.Driver.aio
                 case .threads: BenchCommand.Driver.threads
                 }
-            comparison.rows.append(.measured(try measure(driver, plan)))
+            do {
+                comparison.rows.append(.measured(try measure(driver, plan)))
+            } catch let error as BenchError {
+                // One of several jobs finds less than the first look did; what is measured stays.
+                guard let refusal = error.setUpError else { throw error }
+                comparison.rows.append(
+                    .refused(
+                        Refusal(driver: kind, errno: refusal.errno, advice: refusal.advice)))
+            }
         }
         comparison.remark()
         return comparison
     }
 
-    private static func refusal(of kind: DriverKind, depth: Int) -> DriverReport.Attempt? {
+    private static func refusal(of kind: DriverKind, depth: Int) -> Refusal? {
         let configuration = SystemDriverConfiguration(choice: .only(kind), logger: nil)
         // Only an environment variable makes it throw, and the choice is the program's here.
         let report = try? DriverReport.probing(depth: depth, configuration: configuration)
-        return report?.attempts.first { !$0.isGranted }
+        return report?.attempts.first { !$0.isGranted }.map { attempt in
+            Refusal(driver: attempt.driver, errno: attempt.error?.errno, advice: attempt.advice)
+        }
     }
 
     /// A file that did not exist before the first driver is made anew for the next, where it was written to:
@@ -132,12 +148,12 @@ extension BenchComparison.Row: Encodable {
     func encode(to encoder: any Encoder) throws {
         switch self {
         case .measured(let report): try report.encode(to: encoder)
-        case .refused(let attempt):
+        case .refused(let refused):
             var fields = encoder.container(keyedBy: Keys.self)
-            try fields.encode(attempt.driver.rawValue, forKey: .driver)
+            try fields.encode(refused.driver.rawValue, forKey: .driver)
             var refusal = fields.nestedContainer(keyedBy: RefusalKeys.self, forKey: .refused)
-            try refusal.encode(attempt.error?.errno.rawValue, forKey: .errno)
-            try refusal.encode(attempt.advice, forKey: .advice)
+            try refusal.encode(refused.errno?.rawValue, forKey: .errno)
+            try refusal.encode(refused.advice, forKey: .advice)
         }
     }
 }

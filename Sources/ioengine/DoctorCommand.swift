@@ -45,8 +45,8 @@ struct DoctorCommand: ParsableCommand {
             throw ExitCode.failure
         }
         switch outputFormat {
-        case .text: print(DoctorText.text(report))
-        case .json: print(try DoctorJSON.text(report))
+        case .text: try Terminal.say(DoctorText.text(report))
+        case .json: try Terminal.say(try DoctorJSON.text(report))
         }
         if !report.works { throw ExitCode.failure }
     }

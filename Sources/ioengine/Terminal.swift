@@ -1,8 +1,23 @@
+internal import ArgumentParser
 internal import Glibc
 internal import IOEngineBench
+internal import SystemPackage
 
-/// Standard error, where everything goes that is not the result.
+/// Standard output for the result, and standard error for everything else.
 enum Terminal {
+    /// Writes the result. Whoever reads it must be able to trust that it is whole: else the command fails.
+    static func say(_ text: String) throws(ExitCode) {
+        var line = text + "\n"
+        do {
+            _ = try line.withUTF8 { bytes in
+                try unsafe FileDescriptor.standardOutput.writeAll(UnsafeRawBufferPointer(bytes))
+            }
+        } catch {
+            complain("Error: the result cannot be written to standard output (\(error)).")
+            throw ExitCode.failure
+        }
+    }
+
     static func complain(_ line: String) { write(line + "\n") }
 
     static func write(_ text: String) {

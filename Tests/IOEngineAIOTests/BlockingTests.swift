@@ -163,6 +163,42 @@ import Testing
         #expect(helpers(loop) == 0)
     }
 
+    @Test(
+        "a wait for several ends when helpers have done them, whatever the kernel still has",
+        .enabled(if: TestFileSystem.isRoot, "only root may mount file systems"))
+    func mixed() throws {
+        // A device whose writes wait in the kernel until the thaw.
+        var device = ""
+        let made = try FrozenFile(label: "aio-mixed") { path in
+            let end = Command.run(["losetup", "--find", "--show", path])
+            device = String(end.output.prefix { $0 != "\n" })
+            try #require(end.status == 0, "\(end)")
+        }
+        guard let frozen = made else { return }
+        defer {
+            frozen.thaw()
+            Command.run(["losetup", "--detach", device])
+        }
+        let disk = try IODescriptor.open(FilePath(device), .readWrite, direct: true)
+        let fast = try openNew(try #require(TestFileSystem.tmpfs).newPath("fast"))
+        let memory = RawMemory(4096)
+        var driver = try makeDriver(depth: 3)
+        try driver.mustStage(IORequest(.write, 0, disk.rawValue, memory))
+        for _ in 0..<20 {
+            #expect(ftruncate(fast.rawValue, 0) == 0)
+            // Long enough for the wait to begin before they end.
+            for slot in 1...2 {
+                try driver.mustStage(
+                    .plain(.allocate, UInt32(slot), fast.rawValue, length: slot * 2 << 20))
+            }
+            let results = try driver.finish(2)
+            #expect(results == [1: 0, 2: 0])
+        }
+        frozen.thaw()
+        let results = try driver.finish(1)
+        #expect(results == [0: 4096])
+    }
+
     @Test("idle helpers end, and come again")
     func idle() throws {
         let file = try openNew(TemporaryFolder.newPath("idle"))

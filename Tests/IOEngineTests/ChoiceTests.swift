@@ -18,6 +18,22 @@ import Testing
         #expect(driver.report.attempts.count == 1 && !driver.report.isFallback)
     }
 
+    @Test(
+        "a file of /proc that is open for reading only says so on a write",
+        arguments: DriverKind.allCases)
+    func wrongMode(_ kind: DriverKind) throws {
+        let configuration = SystemDriverConfiguration(choice: .only(kind), logger: nil)
+        guard let driver = try? SystemDriver(depth: 1, configuration: configuration) else {
+            print("skipped: \(kind.rawValue) does not work here")
+            return
+        }
+        let file = try IODescriptor.open("/proc/version", .readOnly)
+        var loop = try IOLoop<NoCallback, SystemDriver>(depth: 1, driver: driver)
+        let outcome = try loop.perform(.write(file, from: IOBuffer(copying: [1]), at: 0)).outcome
+        #expect(outcome.errno == .badFileDescriptor)
+        #expect(outcome.reason == .notOpenForWriting)
+    }
+
     @Test("each driver reads what was written, through a loop", arguments: DriverKind.allCases)
     func works(_ kind: DriverKind) throws {
         let file = try IODescriptor.open(

@@ -12,4 +12,10 @@ import Testing
             [Command.helper, "refusal", "\(errno)", what, TemporaryFolder.newPath("refusal")])
         #expect(end.status == 0, "\(end)")
     }
+
+    @Test("a filter that does not know preadv2 stops no read; one without eventfds is named")
+    func oldFilter() {
+        let end = Command.run([Command.helper, "old-filter", TemporaryFolder.newPath("filter")])
+        #expect(end.status == 0, "\(end)")
+    }
 }

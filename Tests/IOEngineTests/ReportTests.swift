@@ -1,8 +1,9 @@
 import Glibc
-import IOEngine
 import SystemPackage
 import TestSupport
 import Testing
+
+@testable import IOEngine
 
 /// What is found out without making a driver to keep.
 @Suite struct ReportTests {
@@ -66,6 +67,23 @@ import Testing
             #expect(attempt.error?.errno == .resourceTemporarilyUnavailable)
             #expect(attempt.advice.contains("fs.aio-max-nr"))
         }
+    }
+
+    @Test("a trial finds what direct IO needs of the memory's address, as the kernel tells it")
+    func trial() throws {
+        let path = TemporaryFolder.newPath("trial")
+        let file = try openNew(path)
+        _ = try file.fileDescriptor.writeAll([UInt8](repeating: 1, count: 256 << 10))
+        #expect(fsync(file.rawValue) == 0)
+        let told = try PathReport(path).direct
+        guard told.source == .kernel, told.isSupported == true else {
+            print("skipped: here the kernel does not tell what direct IO needs")
+            return
+        }
+        let direct = try IODescriptor.open(FilePath(path), .readOnly, direct: true)
+        let found = DirectTrial(descriptor: direct.rawValue, size: 256 << 10).run()
+        #expect(found?.offsetAlignment == told.readOffsetAlignment ?? told.offsetAlignment)
+        #expect(found?.memoryAlignment == told.memoryAlignment)
     }
 
     @Test("a path is looked at once more for each driver")

@@ -151,6 +151,13 @@ import Testing
             try driver.mustStage(request)
             let results = try driver.finish(1)
             #expect(results == [0: result], "\(priority)")
+            for action in [IOAction.syncFull, .syncData, .allocate] {
+                var request = IORequest.plain(action, 0, file.rawValue, length: 4096)
+                request.priority = priority
+                try driver.mustStage(request)
+                let results = try driver.finish(1)
+                #expect(results == [0: 0], "only transfers have a priority")
+            }
         }
     }
 

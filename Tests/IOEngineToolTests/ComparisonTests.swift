@@ -1,7 +1,12 @@
 import Foundation
 import Glibc
+import IOEngine
+import IOEngineBench
+import SystemPackage
 import TestSupport
 import Testing
+
+@testable import ioengine
 
 /// `ioengine bench --driver all`.
 @Suite struct ComparisonTests {
@@ -59,6 +64,29 @@ import Testing
         #expect(rows.last?["iops"] is Double)
         let table = Command.run(refusing + [directory.url.path] + tool)
         #expect(table.status == 0 && table.output.contains("uring is left out: "), "\(table)")
+    }
+
+    @Test("a driver that cannot be set up after all is a row, too, and what was measured stays")
+    func refusedLate() throws {
+        var plan = BenchPlan()
+        plan.size = 1 << 20
+        plan.runtimeSeconds = 0.02
+        plan.path = TemporaryFolder.newPath("late")
+        let refusal = IOError(operation: .setUp, errno: .resourceTemporarilyUnavailable)
+        let comparison = try BenchComparison.run(plan) { driver, plan in
+            if driver == .aio { throw BenchError(refusal) }
+            return try BenchRunner.run(plan) { depth throws(IOError) in
+                try ThreadPoolDriver(depth: depth)
+            }
+        }
+        #expect(comparison.rows.count == 3)
+        let late = comparison.refusals.filter { $0.driver == .aio }
+        #expect(late.map(\.errno) == [.resourceTemporarilyUnavailable])
+        let said = comparison.notes.contains { $0.hasPrefix("aio is left out: ") }
+        #expect(said)
+        #expect(throws: BenchError("no")) {
+            _ = try BenchComparison.run(plan) { _, _ in throw BenchError("no") }
+        }
     }
 
     @Test("a new path is written to by each driver in the same state, and kept")

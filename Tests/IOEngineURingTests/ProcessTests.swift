@@ -1,3 +1,4 @@
+import Glibc
 import TestSupport
 import Testing
 
@@ -45,5 +46,22 @@ import Testing
     @Test("without a free descriptor the set-up says so, and every driver gives its own back")
     func noDescriptors() {
         run(["no-descriptors"])
+    }
+
+    @Test(
+        "where no thread can be started, nobody waits for ever",
+        .enabled(
+            if: TestFileSystem.isRoot && Command.exists("setpriv"),
+            "setpriv and root are needed to become somebody else"))
+    func noThreads() throws {
+        let path = TemporaryFolder.newPath("nobody")
+        _ = try openNew(path)
+        #expect(unsafe chmod(path, 0o666) == 0)
+        run(
+            ["no-threads", path],
+            before: [
+                "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                "--bounding-set=-all", "--inh-caps=-all",
+            ])
     }
 }

@@ -1,6 +1,8 @@
 import CLinux
 import Glibc
 import IOEngine
+import IOEngineAIO
+import IOEngineThreads
 import SystemPackage
 
 /// A real seccomp filter refuses io_uring, and Linux AIO where asked for: the next driver serves, and the
@@ -24,6 +26,30 @@ func refusal(_ arguments: [String]) throws {
     check(write.bytes == 3, "a write: \(write)")
     let read = try perform(&loop, .read(file, into: IOBuffer(capacity: 8), at: 0))
     check(read.bytes == 3 && read.count == 3, "a read: \(read)")
+}
+
+/// A real seccomp filter does not know `preadv2` and `pwritev2`, and then no eventfds either. Argument: a path.
+func oldFilter(_ arguments: [String]) throws {
+    try refuse([UInt32(SYS_preadv2), UInt32(SYS_pwritev2)], EPERM)
+    let file = try IODescriptor.open(FilePath(arguments[0]), .readWrite, options: [.create])
+    func use<Driver: IODriver & ~Copyable>(_ driver: consuming Driver) throws {
+        let name = driver.capabilities.name
+        var loop = try HelperLoop<Driver>(depth: 4, driver: driver)
+        let bytes = [UInt8](repeating: 7, count: 4096)
+        let write = try perform(&loop, .write(file, from: IOBuffer(copying: bytes), at: 0))
+        check(write.bytes == 4096, "a write of \(name): \(write)")
+        let read = try perform(&loop, .read(file, into: IOBuffer(capacity: 4096), at: 0))
+        check(read.bytes == 4096, "a read of \(name): \(read)")
+    }
+    try use(try AIODriver(depth: 4))
+    try use(try ThreadPoolDriver(depth: 4))
+    try refuse([UInt32(SYS_eventfd2)], EPERM)
+    do throws(IOError) {
+        _ = try AIODriver(depth: 4)
+        check(false, "a driver without an eventfd")
+    } catch {
+        check(error.errno == .notPermitted && error.advice.contains("eventfd2"), "\(error)")
+    }
 }
 
 /// Refuses io_uring, and Linux AIO where asked for, for good.

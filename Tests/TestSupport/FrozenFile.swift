@@ -12,7 +12,9 @@ public final class FrozenFile: Sendable {
     private let isFrozen = Atomic<Bool>(false)
 
     /// Nil, after printing why, where it cannot be made.
-    public init?(label: String) throws {
+    ///
+    /// - Parameter prepare: Called with the file's path when all but the freezing is done.
+    public init?(label: String, prepare: (String) throws -> Void = { _ in }) throws {
         guard let fileSystem = TestFileSystem.separate(label: label) else { return nil }
         path = fileSystem.newPath("frozen")
         file = try openNew(path)
@@ -20,6 +22,7 @@ public final class FrozenFile: Sendable {
         _ = try file.fileDescriptor.writeAll([UInt8](repeating: 1, count: 1 << 20))
         fsync(file.rawValue)
         root = unsafe open(fileSystem.path, O_RDONLY | O_CLOEXEC)
+        try prepare(path)
         guard root >= 0, Self.ask(root, Self.freeze) else {
             print("skipped: freezing \(fileSystem.path): errno \(errno)")
             return nil

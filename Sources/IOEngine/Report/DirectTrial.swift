@@ -21,7 +21,9 @@ struct DirectTrial {
         else { return nil }
         defer { unsafe free(memory) }
         guard let offset = smallest({ unsafe read(memory, $0, at: $0) }),
-            let address = smallest({ unsafe read(memory + $0, offset, at: 0) })
+            // As long as the file allows: short reads are taken at addresses that longer ones are not.
+            let length = Optional(min(Int(size), Self.largest) / offset * offset), length > 0,
+            let address = smallest({ unsafe read(memory + $0, length, at: 0) })
         else { return nil }
         return DirectIOReport(
             isSupported: true, offsetAlignment: offset, readOffsetAlignment: offset,

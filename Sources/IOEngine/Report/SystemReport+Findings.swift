@@ -15,7 +15,7 @@ extension SystemReport {
         }
 
         public var level: Level
-        /// What it is about: a driver, "memory", "descriptors", "path" or "environment".
+        /// What it is about: a driver, "memory", "threads", "descriptors", "path" or "environment".
         public var subject: String
         /// A sentence or two.
         public var text: String
@@ -25,7 +25,8 @@ extension SystemReport {
     /// as good as it gets.
     public var findings: [Finding] {
         let all =
-            choiceFindings + driverFindings + setUpFindings + limitFindings + memoryFindings
+            choiceFindings + driverFindings + setUpFindings + threadFindings + limitFindings
+            + memoryFindings
             + pathFindings
         return Finding.Level.allCases.flatMap { level in all.filter { $0.level == level } }
     }
@@ -90,6 +91,18 @@ extension SystemReport {
                         + "has taken them"))
         }
         return all
+    }
+
+    private var threadFindings: [Finding] {
+        guard let threadError else { return [] }
+        return [
+            Finding(
+                level: .advice, subject: "threads",
+                text: "no further thread can be started: errno \(threadError.errno.rawValue) "
+                    + "(\(threadError.errno)); whatever needs one, as buffered writes, syncs and "
+                    + "allocates do with most drivers, will fail with EAGAIN, and no context can "
+                    + "be made; raise RLIMIT_NPROC (ulimit -u) or the container's pids.max")
+        ]
     }
 
     private var limitFindings: [Finding] {

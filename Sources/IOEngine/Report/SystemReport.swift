@@ -20,6 +20,8 @@ public struct SystemReport: Sendable {
     public internal(set) var choiceError: IOError?
     /// Nil: there is no io_uring here; its entry in `drivers` says why.
     public internal(set) var uring: URingReport?
+    /// Why no further thread can be started; nil: one can.
+    public internal(set) var threadError: IOError?
     /// Nil: no path was asked about.
     public internal(set) var path: PathReport?
 
@@ -38,6 +40,10 @@ public struct SystemReport: Sendable {
         self.depth = depth
         surroundings = .current()
         drivers = DriverReport.probingEach(depth: depth, configuration: configuration)
+        let refusal = HelperThread.start("ioengine-doctor") {}
+        if refusal != 0 {
+            threadError = IOError(operation: .setUp, errno: Errno(rawValue: refusal))
+        }
         uring = try? URingReport(depth: depth, configuration: configuration.uring)
         do throws(IOError) {
             let report = try DriverReport.choosing(from: drivers, configuration)

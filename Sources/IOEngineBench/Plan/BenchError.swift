@@ -4,9 +4,18 @@ public import IOEngineCore
 public struct BenchError: Error, Equatable, CustomStringConvertible {
     public let sentence: String
 
-    public init(_ sentence: String) { self.sentence = sentence }
+    /// Nil: it is not that a driver could not be set up.
+    public let setUpError: IOError?
 
-    public init(_ error: IOError) { sentence = error.description }
+    public init(_ sentence: String) {
+        self.sentence = sentence
+        setUpError = nil
+    }
+
+    public init(_ error: IOError) {
+        sentence = error.description
+        setUpError = error.operation == .setUp ? error : nil
+    }
 
     public var description: String { sentence }
 }

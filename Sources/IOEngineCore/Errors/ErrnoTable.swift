@@ -110,7 +110,9 @@ enum ErrnoTable {
         case .excessTransfer:
             "the driver reported more bytes than were asked for; that is a bug in it"
         case .retriesExhausted:
-            "it was interrupted or put off too often in a row; submit it again later"
+            "it was interrupted or put off too often in a row, as where no thread can be started for "
+                + "it; submit it again later, or raise RLIMIT_NPROC (ulimit -u) or the container's "
+                + "pids.max"
         case .unsupportedAction: "this driver does not do that; choose another driver"
         case .driverFull:
             "the driver takes no request although none is in flight; that is a bug in it"

@@ -64,8 +64,9 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
     /// - Parameters:
     ///   - minimum: Events to finish, unless fewer are in flight; 0: those finished already.
     ///   - deadline: On the driver's clock; nil: none.
-    /// - Returns: How many events came to their callbacks, and how the last wait ended. Returns early
-    ///   when woken.
+    /// - Returns: How many events came to their callbacks, and how the last wait ended. A wake-up ends a
+    ///   wait for one event; a wait for more it may only shorten by one, because to the kernel it is an
+    ///   event like any other.
     @inlinable @discardableResult
     public mutating func run(minimum: Int = 1, deadline: IOInstant? = nil) -> IORun {
         // A callback submits through this pointer, never through `self`: no access overlaps.

@@ -18,6 +18,9 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             isClosed = true
             return IOFailure(errno: failure.errno, reason: .crashed)
         case Errnos.illegalSeek:
+            // Files of /proc answer that to a write if they are open for reading only.
+            let facts = try? driver.inspect(unsafe event.pointee.descriptor)
+            if facts?.kind == .regular { return unsafe explainBadDescriptor(event) }
             return IOFailure(errno: failure.errno, reason: .notSeekable)
         case Errnos.fileTooLarge where unsafe isBeyondFileSizeLimit(event):
             return IOFailure(errno: failure.errno, reason: .fileSizeLimit)

@@ -37,8 +37,10 @@ extension HelperPool {
             lock.unlock()
             if mustWake { work.signal() }
             if mustStart { startHelper() }
-            let refusal = unsafe priority.set(entry.pointee.request.priority)
-            let result = unsafe refusal == 0 ? entry.pointee.request.perform() : refusal
+            let request = unsafe entry.pointee.request
+            // As in the kernel's own queues, only transfers have one.
+            let refusal = priority.set(request.action.isTransfer ? request.priority : .inherited)
+            let result = refusal == 0 ? request.perform() : refusal
             lock.lock()
             running -= 1
             progress += 1

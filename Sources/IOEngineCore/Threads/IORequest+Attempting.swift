@@ -33,7 +33,12 @@ extension IORequest {
         let result = perform(adding: .noWait)
         if result == length || flags.contains(.noWait) { return result }
         if result >= 0 { return isEnd(after: result) ? result : nil }
-        return result == -Int(EAGAIN) || result == -Int(EOPNOTSUPP) ? nil : result
+        switch Int32(truncatingIfNeeded: -result) {
+        case EAGAIN, EOPNOTSUPP: return nil
+        // A seccomp filter that does not know `preadv2`: without flags, other calls do it.
+        case EPERM: return nil
+        default: return result
+        }
     }
 
     /// A short read: does the file end there, or only what is in the page cache?

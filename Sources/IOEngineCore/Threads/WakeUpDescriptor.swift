@@ -1,6 +1,7 @@
 internal import CLinux
 internal import Glibc
 public import Synchronization
+internal import SystemPackage
 
 /// The eventfd through which other threads end a driver's wait in the kernel. Shared by the driver and
 /// its wakers and closed when the last of them is gone, so a late wake-up never hits a number used
@@ -11,16 +12,27 @@ package final class WakeUpDescriptor: Sendable {
     /// Whether anybody ever asked for a waker: without one, the driver need not listen.
     @usableFromInline let isWanted = Atomic<Bool>(false)
 
-    /// Nil: no descriptor is to be had.
+    /// Throws EMFILE or ENFILE where no descriptor is to be had, ENOSYS or EPERM where a filter refuses
+    /// eventfds.
     ///
     /// - Parameter waits: Whether a read of it waits for a wake-up, as a ring's does; false: ``clear()``
     ///   reads it.
-    package init?(waits: Bool) {
-        descriptor = eventfd(0, Int32(EFD_CLOEXEC) | (waits ? 0 : Int32(EFD_NONBLOCK)))
-        if descriptor < 0 { return nil }
+    package init(waits: Bool) throws(IOError) {
+        let descriptor = eventfd(0, Int32(EFD_CLOEXEC) | (waits ? 0 : Int32(EFD_NONBLOCK)))
+        if descriptor < 0 { throw Self.refusal(errno) }
+        self.descriptor = descriptor
     }
 
-    deinit { if descriptor >= 0 { close(descriptor) } }
+    private static func refusal(_ errno: Int32) -> IOError {
+        if errno == EPERM || errno == ENOSYS {
+            return IOError(
+                operation: .setUp, errno: Errno(rawValue: errno),
+                advice: "a seccomp filter refuses the eventfd that wakes a loop up; allow eventfd2")
+        }
+        return IOError(operation: .setUp, errno: Errno(rawValue: errno))
+    }
+
+    deinit { close(descriptor) }
 
     @inlinable package var isListenedTo: Bool { isWanted.load(ordering: .relaxed) }
 

@@ -92,6 +92,33 @@ import Testing
     }
 
     @Test(
+        "where no thread can be started it says so and what to raise",
+        .enabled(
+            if: TestFileSystem.isRoot && Command.exists("setpriv"),
+            "setpriv and root are needed to become somebody else"))
+    func noThreads() throws {
+        let limited = try Diagnosis(before: [
+            "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all",
+            "--inh-caps=-all", Command.helper, "run-limited", "6", "1",
+        ])
+        let findings = try limited.findings("threads")
+        #expect(findings.count == 1 && findings[0].hasPrefix("advice: "), "\(findings)")
+        #expect(findings.first?.contains("pids.max") == true, "\(findings)")
+        #expect(try Diagnosis().findings("threads").isEmpty)
+    }
+
+    @Test("a result that cannot be written is no success", arguments: ["doctor", "bench"])
+    func fullOutput(_ command: String) {
+        let options = command == "bench" ? " --driver threads --runtime 0.02 --size 1m" : ""
+        let end = Command.run([
+            "sh", "-c",
+            "cd \(TemporaryFolder.path) && \(Command.program("ioengine")) \(command)"
+                + options + " > /dev/full",
+        ])
+        #expect(end.status == 1 && end.output.contains("standard output"), "\(end)")
+    }
+
+    @Test(
         "with fs.aio-max-nr used up by another process it names the sysctl",
         .enabled(if: AIOLimit.mayBeChanged, AIOLimit.whyNot))
     func exhausted() throws {
