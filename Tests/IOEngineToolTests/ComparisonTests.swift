@@ -66,6 +66,23 @@ import Testing
         #expect(table.status == 0 && table.output.contains("uring is left out: "), "\(table)")
     }
 
+    @Test("many jobs on few processors do no more than these can")
+    func manyJobs() throws {
+        var plan = BenchPlan()
+        plan.size = 1 << 20
+        plan.runtimeSeconds = 0.02
+        plan.jobs = 64
+        plan.gtodReduce = true
+        plan.path = TemporaryFolder.newPath("many")
+        let report = try BenchRunner.run(plan) { depth throws(IOError) in
+            try ThreadPoolDriver(depth: depth)
+        }
+        let processors = report.iops * report.cpuMicrosPerIO / 1e6
+        let most = Double(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+        // The CPU time is that of the whole process, other tests included, hence the 4.
+        #expect(processors <= 4 * most, "\(processors) processors")
+    }
+
     @Test("a driver that cannot be set up after all is a row, too, and what was measured stays")
     func refusedLate() throws {
         var plan = BenchPlan()

@@ -48,6 +48,7 @@ extension BenchJob {
                 }
             }
             ContextSettings.wait(order, lanes)
+            result.startNanoseconds = start.nanoseconds
             result.elapsedNanoseconds = max(1, IOInstant.monotonic().nanoseconds(since: start))
             let operations = lanes.finished
             let after = context.snapshot()

@@ -57,6 +57,7 @@ extension BenchJob {
         _ result: inout JobResult, _ clock: BenchClock, operations: Int, _ driverErrno: Int32
     ) {
         result.operations = UInt64(operations)
+        result.startNanoseconds = clock.start.nanoseconds
         result.elapsedNanoseconds = clock.elapsed
         if driverErrno != 0 { noteFailure(driverErrno, &result) }
     }

@@ -51,6 +51,8 @@ public struct JobOrder: Sendable {
 public struct JobResult: Sendable {
     /// IOs that succeeded in the measured time.
     public var operations: UInt64 = 0
+    /// When it began, on the monotonic clock, and how long it measured.
+    public var startNanoseconds: Int64 = 0
     public var elapsedNanoseconds: Int64 = 1
     public var bytes: UInt64 = 0
     public var systemCalls: UInt64 = 0

@@ -8,11 +8,10 @@ extension BenchReport {
         self.init(plan, target)
         var systemCalls: UInt64 = 0
         var latencies: IOLatencies?
+        var bytes: UInt64 = 0
         for result in results {
-            let seconds = Double(result.elapsedNanoseconds) / 1e9
             operations += result.operations
-            iops += Double(result.operations) / seconds
-            bytesPerSecond += Double(result.bytes) / seconds
+            bytes += result.bytes
             systemCalls += result.systemCalls
             shortTransfers += result.shortTransfers
             errors += result.errors
@@ -23,6 +22,14 @@ extension BenchReport {
             guard let more = result.latencies else { continue }
             if latencies == nil { latencies = more } else { latencies?.add(more) }
         }
+        // From the first that began to the last that ended: more jobs than processors take turns, and the
+        // sum of their rates would be more than there ever was.
+        let began = results.filter { $0.startNanoseconds > 0 }
+        let start = began.map(\.startNanoseconds).min() ?? 0
+        let end = began.map { $0.startNanoseconds + $0.elapsedNanoseconds }.max() ?? 1
+        let seconds = Double(max(1, end - start)) / 1e9
+        iops = Double(operations) / seconds
+        bytesPerSecond = Double(bytes) / seconds
         let count = Double(max(1, operations))
         cpuMicrosPerIO = cpuMicroseconds / count
         systemCallsPerThousandIOs = Double(systemCalls) * 1000 / count
