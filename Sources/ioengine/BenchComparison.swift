@@ -8,13 +8,7 @@ struct BenchComparison {
     enum Row {
         case measured(BenchReport)
         /// It does not work here.
-        case refused(Refusal)
-    }
-
-    struct Refusal {
-        var driver: DriverKind
-        var errno: Errno?
-        var advice: String
+        case refused(DriverReport.Attempt)
     }
 
     var rows: [Row] = []
@@ -35,8 +29,8 @@ struct BenchComparison {
         rows.compactMap { if case .measured(let report) = $0 { report } else { nil } }
     }
 
-    var refusals: [Refusal] {
-        rows.compactMap { if case .refused(let refusal) = $0 { refusal } else { nil } }
+    var refusals: [DriverReport.Attempt] {
+        rows.compactMap { if case .refused(let attempt) = $0 { attempt } else { nil } }
     }
 
     /// A sentence each, none twice.
@@ -73,22 +67,18 @@ extension BenchComparison {
             } catch let error as BenchError {
                 // One of several jobs finds less than the first look did; what is measured stays.
                 guard let refusal = error.setUpError else { throw error }
-                comparison.rows.append(
-                    .refused(
-                        Refusal(driver: kind, errno: refusal.errno, advice: refusal.advice)))
+                comparison.rows.append(.refused(.init(refused: kind, refusal)))
             }
         }
         comparison.remark()
         return comparison
     }
 
-    private static func refusal(of kind: DriverKind, depth: Int) -> Refusal? {
+    private static func refusal(of kind: DriverKind, depth: Int) -> DriverReport.Attempt? {
         let configuration = SystemDriverConfiguration(choice: .only(kind), logger: nil)
         // Only an environment variable makes it throw, and the choice is the program's here.
         let report = try? DriverReport.probing(depth: depth, configuration: configuration)
-        return report?.attempts.first { !$0.isGranted }.map { attempt in
-            Refusal(driver: attempt.driver, errno: attempt.error?.errno, advice: attempt.advice)
-        }
+        return report?.attempts.first { !$0.isGranted }
     }
 
     /// A file that did not exist before the first driver is made anew for the next, where it was written to:
@@ -148,12 +138,12 @@ extension BenchComparison.Row: Encodable {
     func encode(to encoder: any Encoder) throws {
         switch self {
         case .measured(let report): try report.encode(to: encoder)
-        case .refused(let refused):
+        case .refused(let attempt):
             var fields = encoder.container(keyedBy: Keys.self)
-            try fields.encode(refused.driver.rawValue, forKey: .driver)
+            try fields.encode(attempt.driver.rawValue, forKey: .driver)
             var refusal = fields.nestedContainer(keyedBy: RefusalKeys.self, forKey: .refused)
-            try refusal.encode(refused.errno?.rawValue, forKey: .errno)
-            try refusal.encode(refused.advice, forKey: .advice)
+            try refusal.encode(attempt.error?.errno.rawValue, forKey: .errno)
+            try refusal.encode(attempt.advice, forKey: .advice)
         }
     }
 }

@@ -98,7 +98,7 @@ import Testing
         }
         #expect(comparison.rows.count == 3)
         let late = comparison.refusals.filter { $0.driver == .aio }
-        #expect(late.map(\.errno) == [.resourceTemporarilyUnavailable])
+        #expect(late.map { $0.error?.errno } == [.resourceTemporarilyUnavailable])
         let said = comparison.notes.contains { $0.hasPrefix("aio is left out: ") }
         #expect(said)
         #expect(throws: BenchError("no")) {

@@ -1,5 +1,6 @@
 internal import CLinux
 internal import Glibc
+internal import SystemPackage
 
 /// Runs other programs: the tools that make and mount file systems, and the tests' own helper.
 public enum Command {
@@ -79,6 +80,20 @@ public enum Command {
         ["/usr/sbin/", "/sbin/", "/usr/bin/", "/bin/"].contains { folder in
             unsafe Glibc.access(folder + name, Glibc.X_OK) == 0
         }
+    }
+
+    /// Before a program and its arguments: runs it as a user who may do nothing special.
+    public static let asNobody = [
+        "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all",
+        "--inh-caps=-all",
+    ]
+
+    /// Runs one of the helper's scenarios as such a user, with a file that he may use.
+    public static func runAsNobody(_ scenario: String) throws -> End {
+        let path = TemporaryFolder.newPath("nobody")
+        _ = try openNew(path)
+        guard unsafe chmod(path, 0o666) == 0 else { throw Errno(rawValue: errno) }
+        return run(asNobody + [helper, scenario, path])
     }
 
     /// The helper program of the tests.

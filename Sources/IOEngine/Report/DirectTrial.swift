@@ -20,11 +20,12 @@ struct DirectTrial {
             let memory = unsafe memory
         else { return nil }
         defer { unsafe free(memory) }
-        guard let offset = smallest({ unsafe read(memory, $0, at: $0) }),
-            // As long as the file allows: short reads are taken at addresses that longer ones are not.
-            let length = Optional(min(Int(size), Self.largest) / offset * offset), length > 0,
-            let address = smallest({ unsafe read(memory + $0, length, at: 0) })
-        else { return nil }
+        guard let offset = smallest({ unsafe read(memory, $0, at: $0) }) else { return nil }
+        // As long as the file allows: short reads are taken at addresses that longer ones are not.
+        let length = min(Int(size), Self.largest) / offset * offset
+        guard let address = smallest({ unsafe read(memory + $0, length, at: 0) }) else {
+            return nil
+        }
         return DirectIOReport(
             isSupported: true, offsetAlignment: offset, readOffsetAlignment: offset,
             memoryAlignment: address, source: .trial)

@@ -26,6 +26,19 @@ public struct DriverReport: Sendable, CustomStringConvertible {
 
         public var isGranted: Bool { error == nil }
 
+        init(granted driver: DriverKind, _ setUp: String) {
+            self.driver = driver
+            self.setUp = setUp
+            advice = ""
+        }
+
+        package init(refused driver: DriverKind, _ error: IOError) {
+            self.driver = driver
+            self.error = error
+            setUp = ""
+            advice = Surroundings.current().advice(driver, error)
+        }
+
         public var description: String {
             guard let error else { return "\(driver.rawValue): \(setUp)" }
             return "\(driver.rawValue): refused with errno \(error.errno.rawValue) "
@@ -58,14 +71,11 @@ public struct DriverReport: Sendable, CustomStringConvertible {
     init(reason: Reason) { self.reason = reason }
 
     mutating func addGranted(_ driver: DriverKind, _ setUp: String) {
-        attempts.append(Attempt(driver: driver, error: nil, setUp: setUp, advice: ""))
+        attempts.append(Attempt(granted: driver, setUp))
     }
 
     mutating func addRefused(_ driver: DriverKind, _ error: IOError) {
-        attempts.append(
-            Attempt(
-                driver: driver, error: error, setUp: "",
-                advice: Surroundings.current().advice(driver, error)))
+        attempts.append(Attempt(refused: driver, error))
     }
 
     /// Sets a driver up as a ``SystemDriver`` would, and drops it: what would be chosen here and now.

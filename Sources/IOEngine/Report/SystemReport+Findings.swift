@@ -26,8 +26,7 @@ extension SystemReport {
     public var findings: [Finding] {
         let all =
             choiceFindings + driverFindings + setUpFindings + threadFindings + limitFindings
-            + memoryFindings
-            + pathFindings
+            + memoryFindings + pathFindings
         return Finding.Level.allCases.flatMap { level in all.filter { $0.level == level } }
     }
 

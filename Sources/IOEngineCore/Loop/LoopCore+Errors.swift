@@ -19,8 +19,11 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             return IOFailure(errno: failure.errno, reason: .crashed)
         case Errnos.illegalSeek:
             // Files of /proc answer that to a write if they are open for reading only.
-            let facts = try? driver.inspect(unsafe event.pointee.descriptor)
-            if facts?.kind == .regular { return unsafe explainBadDescriptor(event) }
+            if let facts = try? driver.inspect(unsafe event.pointee.descriptor),
+                facts.kind == .regular, let wrong = wrongMode(of: facts, for: action)
+            {
+                return wrong
+            }
             return IOFailure(errno: failure.errno, reason: .notSeekable)
         case Errnos.fileTooLarge where unsafe isBeyondFileSizeLimit(event):
             return IOFailure(errno: failure.errno, reason: .fileSizeLimit)
@@ -34,18 +37,22 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     private func explainBadDescriptor(
         _ event: UnsafeMutablePointer<IOEvent<Callback>>
     ) -> IOFailure {
-        let action = unsafe event.pointee.action
-        let errno = Errnos.badDescriptor
         guard let facts = try? driver.inspect(unsafe event.pointee.descriptor) else {
-            return IOFailure(errno: errno, reason: .closedDescriptor)
+            return IOFailure(errno: Errnos.badDescriptor, reason: .closedDescriptor)
         }
+        return unsafe wrongMode(of: facts, for: event.pointee.action)
+            ?? .kernel(Errnos.badDescriptor)
+    }
+
+    /// Nil: it is open for this.
+    private func wrongMode(of facts: IODescriptorFacts, for action: IOAction) -> IOFailure? {
         if action.isRead, !facts.isReadable {
-            return IOFailure(errno: errno, reason: .notOpenForReading)
+            return IOFailure(errno: Errnos.badDescriptor, reason: .notOpenForReading)
         }
         if action.isWrite || action == .allocate, !facts.isWritable {
-            return IOFailure(errno: errno, reason: .notOpenForWriting)
+            return IOFailure(errno: Errnos.badDescriptor, reason: .notOpenForWriting)
         }
-        return .kernel(errno)
+        return nil
     }
 
     private func isBeyondFileSizeLimit(

@@ -98,11 +98,9 @@ import Testing
             "setpriv and root are needed to become somebody else"))
     func noThreads() throws {
         // A leak check needs a thread at the end.
-        let limited = try Diagnosis(before: [
-            "env", Command.sanitizerOptions("detect_leaks=0"), "setpriv", "--reuid=65534",
-            "--regid=65534", "--clear-groups", "--bounding-set=-all",
-            "--inh-caps=-all", Command.helper, "run-limited", "6", "1",
-        ])
+        let limited = try Diagnosis(
+            before: ["env", Command.sanitizerOptions("detect_leaks=0")] + Command.asNobody
+                + [Command.helper, "run-limited", "6", "1"])
         let findings = try limited.findings("threads")
         #expect(findings.count == 1 && findings[0].hasPrefix("advice: "), "\(findings)")
         #expect(findings.first?.contains("pids.max") == true, "\(findings)")
