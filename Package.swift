@@ -306,10 +306,13 @@ let package = Package(
     ]
 )
 
-// A sanitizer is asked for one target's tests at times; the others need not be built with it.
+// A sanitizer is asked for some targets' tests at times; the others need not be built with it.
 if let only = Context.environment["IOENGINE_ONLY_TESTS"] {
-    precondition(
-        package.targets.contains { $0.type == .test && $0.name == only },
-        "IOENGINE_ONLY_TESTS names no target of tests: \(only)")
-    package.targets.removeAll { $0.type == .test && $0.name != only }
+    let names = Set(only.split(separator: ",").map(String.init))
+    for name in names {
+        precondition(
+            package.targets.contains { $0.type == .test && $0.name == name },
+            "IOENGINE_ONLY_TESTS names no target of tests: \(name)")
+    }
+    package.targets.removeAll { $0.type == .test && !names.contains($0.name) }
 }
