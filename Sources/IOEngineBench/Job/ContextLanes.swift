@@ -34,7 +34,7 @@ final class ContextLanes {
     }
 
     deinit {
-        unsafe lanes.deinitialize(count: count)
+        for i in 0..<count { _ = unsafe (lanes + i).move() }
         unsafe lanes.deallocate()
     }
 

@@ -101,7 +101,8 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
         shared.thread.store(0, ordering: .relaxed)
         unsafe shared.loopSide = nil
         // On this thread: a ring belongs to its maker.
-        unsafe me.deinitialize(count: 1)
+        // Moved out, because `deinitialize(count:)` may skip its `deinit`: see Architecture.
+        _ = unsafe me.move()
         unsafe me.deallocate()
         shared.isGone.store(true, ordering: .releasing)
         shared.ending.notify()

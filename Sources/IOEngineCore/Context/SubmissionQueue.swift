@@ -59,7 +59,7 @@ struct SubmissionQueue<Element: ~Copyable>: ~Copyable, @unchecked Sendable {
         var position = unsafe (ends + 128).load(as: Int.self)
         while unsafe sequences[position & mask].load(ordering: .acquiring) == position &+ 1 {
             if unsafe !removed[position & mask] {
-                unsafe (elements + (position & mask)).deinitialize(count: 1)
+                _ = unsafe (elements + (position & mask)).move()
             }
             position &+= 1
         }

@@ -85,7 +85,8 @@ public struct IOLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copya
         if unsafe core.pointee.life.pointee.isForked { return }
         unsafe core.pointee.isClosed = true
         unsafe core.pointee.settleAll()
-        unsafe core.deinitialize(count: 1)
+        // Moved out, because `deinitialize(count:)` may skip its `deinit`: see Architecture.
+        _ = unsafe core.move()
         unsafe core.deallocate()
     }
 }

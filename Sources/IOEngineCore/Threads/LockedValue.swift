@@ -15,7 +15,7 @@ package struct LockedValue<Value: ~Copyable>: ~Copyable, @unchecked Sendable {
     }
 
     deinit {
-        unsafe value.deinitialize(count: 1)
+        _ = unsafe value.move()
         unsafe value.deallocate()
     }
 
