@@ -244,6 +244,15 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             path: "Tests/SoakHelper", swiftSettings: settings),
+        .executableTarget(
+            name: "LeakHelper",
+            dependencies: [
+                "IOEngine", "IOEngineCore", "IOEngineMerge", "IOEngineMock", "TestSupport",
+                "CLinux",
+                .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "BasicContainers", package: "swift-collections"),
+            ],
+            path: "Tests/LeakHelper", swiftSettings: settings),
         .testTarget(
             name: "IOEngineParityTests",
             dependencies: [

@@ -11,6 +11,7 @@
 #include <sys/select.h>
 #define __USE_XOPEN 1
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
