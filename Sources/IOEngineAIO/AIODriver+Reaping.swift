@@ -135,9 +135,9 @@ extension AIODriver {
     private mutating func noteWakeUp() {
         isListening = false
         attention.insert(.stoppedListening)
-        wasWoken = true
         systemCalls &+= 1
-        wakeUp.clear()
+        // The pool makes itself heard in the same way.
+        if wakeUp.clear() { wasWoken = true }
     }
 
     /// True: the request was on trial, would have had to wait, and is with the pool now.

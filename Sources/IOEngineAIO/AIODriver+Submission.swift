@@ -15,8 +15,7 @@ extension AIODriver {
                 inKernel &+= answer
                 batchCount = 0
                 if context.ready >= min(minimum, inFlight) {
-                    if minimum > 0 { noteEnd() }
-                    return .ready
+                    return minimum > 0 ? ended(.ready) : .ready
                 }
             } else if answer > 0 {
                 inKernel &+= answer
@@ -48,8 +47,7 @@ extension AIODriver {
         // What was on trial and would have had to wait is back already.
         if trialCount > 0 { collect() }
         if goal &- finished.count &- (hopping > 0 ? pool.ready : 0) <= context.ready {
-            if goal > 0 { noteEnd() }
-            return .ready
+            return goal > 0 ? ended(.ready) : .ready
         }
         if mustListen {
             listen()
@@ -59,31 +57,48 @@ extension AIODriver {
             case .failed(let errno): return .failed(errno: errno)
             }
         }
-        let outcome = sleep(until: goal, isFull: isFull, deadline)
-        noteEnd()
-        return outcome
+        return ended(sleep(until: goal, isFull: isFull, deadline))
     }
 
-    /// A wait ends, and with it every wake-up so far. One that lies in the ring is taken now: what is
+    /// A wait ends, and tells of every wake-up so far. One that lies in the ring is taken now: what is
     /// taken later came later, and ends the next wait.
     @inlinable @inline(__always)
-    mutating func noteEnd() {
-        wasWoken = false
-        guard isListening, context.hasRing else { return }
+    mutating func ended(_ outcome: IOWaitOutcome) -> IOWaitOutcome {
+        guard isListening, context.hasRing else {
+            return wasWoken || wakeUp.isListenedTo ? endedUnheard(outcome) : outcome
+        }
         var place = context.head
         let end = context.tail
         while place != end {
             if unsafe context.event(place).pointee.data == AIOEntry.wakeUpMark {
-                return endListening()
+                return endedListening(outcome)
             }
             place = context.place(after: place)
         }
+        return wasWoken ? tell(outcome) : outcome
+    }
+
+    /// Nobody listens: a wake-up was taken, or there may be one that nobody hears as long as completions
+    /// end each wait.
+    @usableFromInline
+    mutating func endedUnheard(_ outcome: IOWaitOutcome) -> IOWaitOutcome {
+        if !isListening { attention.insert(.stoppedListening) }
+        return tell(outcome)
     }
 
     @usableFromInline
-    mutating func endListening() {
+    mutating func endedListening(_ outcome: IOWaitOutcome) -> IOWaitOutcome {
         collect()
+        return tell(outcome)
+    }
+
+    /// How a wait ended after all.
+    @usableFromInline
+    mutating func tell(_ outcome: IOWaitOutcome) -> IOWaitOutcome {
+        if case .failed = outcome { return outcome }
+        guard wasWoken else { return outcome }
         wasWoken = false
+        return .woken
     }
 
     /// Whether something may end a wait that the context does not hear yet.

@@ -43,7 +43,7 @@ public struct AIODriver: IODriver, ~Copyable {
     /// Requests that the pool has, and whether some of them wait for `startHops`.
     @usableFromInline var hopping = 0
     var hasStagedHops = false
-    let wakeUp: WakeUpDescriptor
+    @usableFromInline let wakeUp: WakeUpDescriptor
     /// The entry that listens is staged or with the kernel.
     @usableFromInline var isListening = false
     /// A wake-up was taken that has not ended a wait: the next one ends at once.
@@ -91,7 +91,7 @@ public struct AIODriver: IODriver, ~Copyable {
         finished = CompletionQueue(capacity: depth)
         pool = HelperPool(
             depth: depth, limit: threads, name: "ioengine-aio", idleTime: configuration.idleTime
-        ) { wakeUp.post() }
+        ) { wakeUp.notify() }
         setUp = ladder.report + "; at most \(threads) helper threads"
     }
 

@@ -64,7 +64,7 @@ extension MergingDriver where Base: ~Copyable {
             let repeated = buffer.repeatsCount
             pull()
             switch outcome {
-            case .failed:
+            case .failed, .woken:
                 return outcome
             case .deadlinePassed where isOwnTimer:
                 buffer.stopWaiting()

@@ -21,7 +21,7 @@ extension ThreadPoolDriver {
         if attempts.count > 0 { attempt() }
         // More than is in flight never comes; with nothing in flight only a wake-up does.
         let goal = min(minimum, max(1, inFlight)) &- finished.count
-        if goal <= 0 { return .ready }
+        if goal <= 0 { return minimum > 0 && pool.takeWakeUp() ? .woken : .ready }
         systemCalls &+= 1
         return pool.wait(for: goal, until: deadline)
     }

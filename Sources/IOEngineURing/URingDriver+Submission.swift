@@ -1,5 +1,6 @@
 internal import Glibc
 public import IOEngineCore
+public import Synchronization
 
 extension URingDriver {
     @inlinable @inline(__always)
@@ -11,13 +12,47 @@ extension URingDriver {
             let wanted = max(0, min(minimum, max(1, inFlight)) &- Int(ring.ready))
             let answer = ring.enterPlainly(
                 submit: pending, minimum: UInt32(truncatingIfNeeded: wanted))
-            if answer == pending { return .ready }
+            if answer == pending {
+                return isListening && minimum > 0 && wasWoken ? tellOfWakeUp() : .ready
+            }
         }
         return submitOtherwise(minimum, deadline)
     }
 
+    /// Whether there is a wake-up that no wait has told of.
+    @inlinable @inline(__always)
+    var wasWoken: Bool { unsafe wakeUpCounter.pointee.load(ordering: .relaxed) != 0 }
+
+    @usableFromInline
+    mutating func tellOfWakeUp() -> IOWaitOutcome {
+        unsafe wakeUpCounter.pointee.store(0, ordering: .relaxed)
+        takeInternalEntries()
+        return .woken
+    }
+
+    /// Takes the driver's own entries that come next: nobody need reap for the sake of those, and they would
+    /// end the next wait.
+    private mutating func takeInternalEntries() {
+        while ring.ready > 0 {
+            let data = unsafe ring.completion(0).pointee.userData
+            guard InternalEntry.isInternal(data) else { return }
+            noteInternal(data)
+            ring.advance(1)
+        }
+    }
+
     @usableFromInline
     mutating func submitOtherwise(_ minimum: Int, _ deadline: IOInstant?) -> IOWaitOutcome {
+        if minimum <= 0 { return handOver(0, deadline) }
+        takeInternalEntries()
+        // What was reaped between two waits ends this one.
+        let outcome = handOver(wasWoken ? 0 : minimum, deadline)
+        if case .failed = outcome { return outcome }
+        return wasWoken ? tellOfWakeUp() : outcome
+    }
+
+    /// Hands over what is staged, and waits.
+    private mutating func handOver(_ minimum: Int, _ deadline: IOInstant?) -> IOWaitOutcome {
         var goal = minimum
         if goal > 0, !isListening, wakeUp.isListenedTo {
             listen()

@@ -1,4 +1,5 @@
 public import IOEngineCore
+public import Synchronization
 internal import SystemPackage
 
 /// The driver over io_uring.
@@ -15,9 +16,11 @@ public struct URingDriver: IODriver, ~Copyable {
     @usableFromInline var ring: Ring
     @usableFromInline let depth: Int
     @usableFromInline let wakeUp: WakeUpDescriptor
-    /// Where the ring's own read of the eventfd puts the counter. The ring may write to it for as
-    /// long as it lives.
-    let wakeUpCounter: UnsafeMutablePointer<UInt64>
+    /// Where the ring's own read of the eventfd puts the counter: not 0 while there is a wake-up that no
+    /// wait has told of. The kernel writes before it posts the completion, and once for each time that
+    /// this driver listens, which it does only after the completion was reaped. The ring may write to it
+    /// for as long as it lives.
+    @usableFromInline let wakeUpCounter: UnsafeMutablePointer<Atomic<UInt64>>
     @usableFromInline var isListening = false
     /// Requests staged or with the kernel, not yet reaped.
     @usableFromInline var inFlight = 0
@@ -51,7 +54,7 @@ public struct URingDriver: IODriver, ~Copyable {
         self.wakeUp = wakeUp
         cancelled = Array(repeating: .max, count: depth)
         unsafe wakeUpCounter = .allocate(capacity: 1)
-        unsafe wakeUpCounter.initialize(to: 0)
+        unsafe wakeUpCounter.initialize(to: Atomic(0))
         let places = ladder.reservePlaces(in: ring, configuration.registeredDescriptors)
         registeredDescriptors = DescriptorPlaces(count: places)
         ladder.limitWorkers(of: ring, configuration.kernelWorkers)

@@ -29,7 +29,7 @@ struct URingEntry {
     init(_ operation: URingOperation) { self.operation = operation }
 
     /// Reads an eventfd into `counter`.
-    init(listeningTo descriptor: Int32, _ counter: UnsafeMutablePointer<UInt64>) {
+    init(listeningTo descriptor: Int32, _ counter: UnsafeMutableRawPointer) {
         self.init(.read)
         self.descriptor = descriptor
         address = UInt64(UInt(bitPattern: counter))

@@ -129,7 +129,7 @@ import Testing
         #expect(pool.wait(for: 1, until: deadline) == .deadlinePassed)
         #expect(IOInstant.monotonic() >= deadline)
         for _ in 0..<3 { pool.wake() }
-        #expect(pool.wait(for: 1, until: nil) == .ready)
+        #expect(pool.wait(for: 1, until: nil) == .woken)
         #expect(pool.wait(for: 1, until: soon()) == .deadlinePassed, "several became one")
         let waits = Counter()
         let thread = try TestThread {
@@ -142,7 +142,7 @@ import Testing
         for _ in 0..<200 {
             let outcome = pool.wait(for: 1, until: far)
             waits.add()
-            try #require(outcome == .ready, "a wake-up was lost")
+            try #require(outcome == .woken, "a wake-up was lost")
         }
         thread.join()
     }

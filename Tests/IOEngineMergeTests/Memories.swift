@@ -104,7 +104,7 @@ final class Memories: MockConductor {
             finishDue(queue)
             if wake <= clock {
                 wakes.removeFirst()
-                return .ready
+                return .woken
             }
             if end <= clock, queue.finished.count < minimum { return .deadlinePassed }
         }

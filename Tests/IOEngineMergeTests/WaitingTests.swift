@@ -104,10 +104,10 @@ import ToyDriver
     @Test func aWakeUpEndsAWait() throws {
         var rig = Rig(wait: .microseconds(100))
         rig.memories.wakes = [5_000, 6_000]
-        #expect(rig.driver.submit(minimum: 1, deadline: nil) == .ready)
+        #expect(rig.driver.submit(minimum: 1, deadline: nil) == .woken)
         #expect(rig.memories.clock == 5_000)
         rig.stage(0..<1, page: 0)
-        #expect(rig.driver.submit(minimum: 1, deadline: nil) == .ready)
+        #expect(rig.driver.submit(minimum: 1, deadline: nil) == .woken)
         #expect(rig.memories.clock == 6_000 && rig.memories.requests == 0, "it still waits")
         #expect(rig.driver.submit(minimum: 1, deadline: nil) == .ready)
         #expect(rig.memories.clock == 105_000 && rig.reap() == [0: 4096])
@@ -168,6 +168,40 @@ import ToyDriver
         #expect(rig.driver.submit(minimum: 4, deadline: nil) == .ready)
         #expect(rig.reap() == [0: 4096, 1: 4096, 2: Int(-EIO), 3: 4096])
         #expect(rig.memories.requests == 5)
+    }
+
+    /// Fails what is joined in the wait that somebody ends, and keeps the parts.
+    private final class Failing: MockConductor {
+        func submit(_ queue: MockQueue, minimum: Int, deadline: IOInstant?) -> IOWaitOutcome {
+            queue.take()
+            for index in queue.inFlight.indices.reversed()
+            where queue.inFlight[index].length > WaitingTests.page {
+                queue.finish(at: index, .fails(.ioError))
+            }
+            if minimum > 0, queue.takeWakeUp() { return .woken }
+            return minimum > 0 && queue.finished.isEmpty ? .deadlinePassed : .ready
+        }
+    }
+
+    @Test func aWakeUpEndsTheWaitInWhichPartsAreToBeRepeated() throws {
+        let device = MockDevice()
+        let file = device.makeFile(Array(repeating: 1, count: 4 * Self.page))
+        var driver = MergingDriver(device.makeDriver(depth: 8, conductor: Failing()))
+        let waker = driver.waker
+        let memory = Memory(4 * Self.page)
+        for slot in 0..<4 {
+            let request = unsafe IORequest(
+                token: IOToken(slot: UInt32(slot), generation: 1), action: .read,
+                descriptor: file.rawValue, address: memory.address(slot * Self.page),
+                offset: Int64(slot * Self.page), length: Self.page)
+            #expect(driver.stage(request) == .queued)
+        }
+        waker.wake()
+        let later = driver.now().advanced(by: .seconds(1))
+        #expect(driver.submit(minimum: 1, deadline: later) == .woken)
+        #expect(driver.statistics.requestsOut == 1, "they were one")
+        #expect(driver.submit(minimum: 1, deadline: later) == .deadlinePassed)
+        #expect(driver.statistics.requestsOut == 5, "and are repeated one by one")
     }
 
     @Test func cancellationsReachWhoHasTheRequest() throws {

@@ -95,14 +95,14 @@ import Testing
         var loop = try disk.makeLoop()
         let waker = loop.waker
         for _ in 0..<3 { waker.wake() }
-        #expect(loop.wait(minimum: 1, deadline: .init(nanoseconds: .max)) == .ready)
+        #expect(loop.wait(minimum: 1, deadline: .init(nanoseconds: .max)) == .woken)
         #expect(disk.now.nanoseconds == 0)
         #expect(loop.wait(minimum: 1, deadline: .init(nanoseconds: 5)) == .deadlinePassed)
         waker.wake()
         var driver = disk.makeDriver(depth: 1)
         let other = driver.waker
         other.wake()
-        #expect(driver.submit(minimum: 1, deadline: nil) == .ready)
+        #expect(driver.submit(minimum: 1, deadline: nil) == .woken)
     }
 
     @Test func waitingForWhatNeverComesIsAFailureAndNoHang() throws {

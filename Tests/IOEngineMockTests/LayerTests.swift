@@ -168,7 +168,7 @@ import Testing
         let waker = loop.waker
         _ = loop.submit(.read(file, into: IOBuffer(capacity: 8), at: 0))
         waker.wake()
-        #expect(loop.wait() == .ready)
+        #expect(loop.wait() == .woken)
         let isEmpty = loop.next() == nil
         #expect(isEmpty && loop.now.nanoseconds == 0)
         #expect(loop.wait() == .ready && loop.now.nanoseconds == 2_000_000)

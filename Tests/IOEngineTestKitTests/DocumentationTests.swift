@@ -181,7 +181,7 @@ private func settle<Driver: IODriver & ~Copyable>(
         let text = try String(
             contentsOf: Self.root.appendingPathComponent("DocsSource/Testing.md"), encoding: .utf8)
         #expect(text.contains("It checks \(ContractRule.allCases.count) rules"))
-        #expect(Mistake.allCases.count == 40 && text.contains("forty"))
+        #expect(Mistake.allCases.count == 45 && text.contains("forty-five"))
         let toy = try String(
             contentsOf: Self.root.appendingPathComponent(
                 "DocsSource/Examples/ToyDriver/ToyDriver.swift"), encoding: .utf8)

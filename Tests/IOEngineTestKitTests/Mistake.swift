@@ -15,6 +15,11 @@ enum Mistake: String, CaseIterable, Sendable {
     case neverWaits
     case waitsUnasked
     case losesEarlyWakeUps
+    case hidesWakeUps
+    case losesWakeUpsBetweenWaits
+    case losesWakeUpsWhenBusy
+    case waitsOnAfterAWakeUp
+    case findsNoTimeForWakeUps
     case isHauntedByItsWaker
     case waitsBusily
     case returnsForEver
@@ -52,7 +57,9 @@ enum Mistake: String, CaseIterable, Sendable {
         case .doesWhatItRefused: .full
         case .losesWhatDoesNotFit: .reaping
         case .passesDeadlinesEarly, .neverWaits, .waitsUnasked: .deadlines
-        case .losesEarlyWakeUps: .waking
+        case .losesEarlyWakeUps, .hidesWakeUps: .waking
+        case .losesWakeUpsBetweenWaits: .earlyWaking
+        case .losesWakeUpsWhenBusy, .waitsOnAfterAWakeUp, .findsNoTimeForWakeUps: .busyWaking
         case .isHauntedByItsWaker: .lateWaking
         case .waitsBusily: .idling
         case .returnsForEver: .progress

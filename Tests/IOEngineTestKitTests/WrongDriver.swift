@@ -52,7 +52,8 @@ struct WrongDriver: IODriver, ~Copyable {
     var waker: IOWaker {
         let shared = self.shared
         switch mistake {
-        case .losesEarlyWakeUps, .waitsBusily: return gate.waker
+        case .losesEarlyWakeUps, .losesWakeUpsBetweenWaits, .findsNoTimeForWakeUps, .waitsBusily:
+            return gate.waker
         case .isHauntedByItsWaker:
             let base = base.waker
             return IOWaker {
@@ -132,12 +133,35 @@ struct WrongDriver: IODriver, ~Copyable {
         case .waitsUnasked where minimum == 0 && deadline != nil:
             _ = base.submit(minimum: 1, deadline: deadline)
             return .ready
-        case .losesEarlyWakeUps where count == 0 && deadline == nil:
+        case .losesEarlyWakeUps where count == 0:
             _ = gate.takeWakeUp()
-            return gate.wait()
+            return deadline == nil
+                ? gate.wait() : base.submit(minimum: minimum, deadline: deadline)
         case .waitsBusily where count == 0 && deadline == nil:
             while !gate.takeWakeUp() {}
-            return .ready
+            return .woken
+        case .hidesWakeUps:
+            let outcome = base.submit(minimum: minimum, deadline: deadline)
+            return outcome == .woken ? .ready : outcome
+        case .losesWakeUpsBetweenWaits:
+            // As one does whose ring reads the wake-up along with what is finished.
+            let isWoken = gate.takeWakeUp()
+            let outcome = base.submit(minimum: isWoken ? 0 : minimum, deadline: deadline)
+            return isWoken && minimum > 0 ? .woken : outcome
+        case .losesWakeUpsWhenBusy where count > 0:
+            let outcome = base.submit(minimum: minimum, deadline: deadline)
+            return outcome == .woken ? .ready : outcome
+        case .waitsOnAfterAWakeUp where count > 0:
+            // As a layer does that has to repeat something.
+            let outcome = base.submit(minimum: minimum, deadline: deadline)
+            guard outcome == .woken else { return outcome }
+            return base.submit(minimum: minimum, deadline: deadline)
+        case .findsNoTimeForWakeUps:
+            // Looks for a wake-up only where nothing else ends the wait.
+            if count > 0 { return base.submit(minimum: minimum, deadline: deadline) }
+            if minimum == 0 { return .ready }
+            if gate.takeWakeUp() { return .woken }
+            return base.submit(minimum: minimum, deadline: deadline)
         case .ignoresHasten where held.count == 1:
             // A lone request is kept until another comes, or for a minute.
             let minute = base.now().advanced(by: .seconds(60))

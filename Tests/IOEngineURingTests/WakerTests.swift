@@ -30,7 +30,7 @@ import Testing
         for _ in 0..<200 {
             let outcome = driver.submit(minimum: 1, deadline: far(driver))
             waits.add()
-            try #require(outcome == .ready, "the wake-up was lost")
+            try #require(outcome == .woken, "the wake-up was lost")
             let count = driver.finished().count
             try #require(count == 0, "a wake-up is no completion")
         }
@@ -53,7 +53,7 @@ import Testing
         try driver.mustStage(IORequest(.read, 0, pipe.readEnd.rawValue, memory))
         for _ in 0..<50 {
             waker.wake()
-            #expect(driver.submit(minimum: 1, deadline: far(driver)) == .ready)
+            #expect(driver.submit(minimum: 1, deadline: far(driver)) == .woken)
             #expect(driver.finished().isEmpty)
         }
         try driver.mustStage(.plain(.noOperation, 1))
@@ -92,7 +92,7 @@ import Testing
         try driver.mustStage(IORequest(.read, 0, pipe.readEnd.rawValue, memory))
         for _ in 0..<20 {
             waker.wake()
-            #expect(driver.submit(minimum: 1, deadline: far(driver)) == .ready)
+            #expect(driver.submit(minimum: 1, deadline: far(driver)) == .woken)
             #expect(driver.finished().isEmpty)
         }
         var signals = 2
@@ -132,10 +132,31 @@ import Testing
         let waker = loop.waker
         waker.wake()
         let outcome = loop.wait(minimum: 1, deadline: loop.now.advanced(by: .seconds(20)))
-        #expect(outcome == .ready)
+        #expect(outcome == .woken)
         let event = loop.next()
         let isNone = event == nil
         #expect(isNone)
+    }
+
+    @Test(
+        "a wake-up that the ring reads between two waits ends the next one",
+        arguments: URingConfiguration.Rung.allCases)
+    func wakesBetweenWaits(_ rung: URingConfiguration.Rung) throws {
+        var loop = try IOLoop<NoCallback, URingDriver>(
+            depth: 4, driver: URingDriver(depth: 4, configuration: .init(firstRung: rung)))
+        let waker = loop.waker
+        // Begins to listen.
+        _ = loop.wait(minimum: 1, deadline: loop.now.advanced(by: .milliseconds(1)))
+        waker.wake()
+        #expect(loop.wait(minimum: 0) == .ready)
+        let isNone = loop.next() == nil
+        #expect(isNone)
+        let deadline = loop.now.advanced(by: .seconds(20))
+        #expect(loop.wait(minimum: 1, deadline: deadline) == .woken)
+        // With nothing in flight and no deadline, too.
+        waker.wake()
+        #expect(loop.wait(minimum: 0) == .ready)
+        #expect(loop.waitForAnything() == .woken)
     }
 
     @Test("entering a single-issuer ring from another thread is a failure, nothing is lost")

@@ -34,7 +34,7 @@ extension DriverChecks where Driver: ~Copyable {
         for _ in 0..<200 {
             let outcome = driver.submit(minimum: 1, deadline: far(driver))
             waits.add()
-            try #require(outcome == .ready, "the wake-up was lost")
+            try #require(outcome == .woken, "the wake-up was lost")
             let count = driver.finished().count
             try #require(count == 0, "a wake-up is no completion")
         }
@@ -67,7 +67,7 @@ extension DriverChecks where Driver: ~Copyable {
         }
         waker.wake()
         let outcome = driver.submit(minimum: 1, deadline: far(driver))
-        #expect(outcome == .ready)
+        #expect(outcome == .woken)
     }
 
     /// A producer that pushes and wakes, and a driver that sleeps when it sees nothing: no push is missed.
@@ -89,7 +89,7 @@ extension DriverChecks where Driver: ~Copyable {
                 continue
             }
             let outcome = driver.submit(minimum: 1, deadline: far(driver))
-            try #require(outcome == .ready, "a wake-up was lost after \(seen) of \(pushes)")
+            try #require(outcome == .woken, "a wake-up was lost after \(seen) of \(pushes)")
         }
         thread.join()
     }
@@ -131,7 +131,7 @@ extension DriverChecks where Driver: ~Copyable {
             let isOver = driver.waitsInVain(milliseconds: 1, forgiving: &signals)
             #expect(isOver)
             waker.wake()
-            #expect(driver.submit(minimum: 1, deadline: far(driver)) == .ready)
+            #expect(driver.submit(minimum: 1, deadline: far(driver)) == .woken)
             #expect(driver.finished().isEmpty)
             try driver.mustStage(IORequest(.read, 1, file.rawValue, other))
             try driver.mustStage(.plain(.syncData, 2, file.rawValue))

@@ -67,7 +67,7 @@ extension IODriver where Self: ~Copyable {
         let deadline = now().advanced(by: .seconds(20))
         while results.count < count {
             switch submit(minimum: count - results.count, deadline: deadline) {
-            case .ready: break
+            case .ready, .woken: break
             case .deadlinePassed: throw Errno.timedOut
             case .failed(let errno): throw Errno(rawValue: errno)
             }
@@ -91,7 +91,7 @@ extension IODriver where Self: ~Copyable {
             switch submit(minimum: 1, deadline: deadline) {
             case .ready where signals > 0: signals -= 1
             case .deadlinePassed: return now() >= deadline
-            case .ready, .failed: return false
+            case .ready, .woken, .failed: return false
             }
         }
     }
@@ -103,7 +103,7 @@ extension IODriver where Self: ~Copyable {
         for _ in 0..<3 {
             for _ in 0..<5 { waker.wake() }
             let soon = now().advanced(by: .seconds(20))
-            guard submit(minimum: 1, deadline: soon) == .ready, finished().isEmpty else {
+            guard submit(minimum: 1, deadline: soon) == .woken, finished().isEmpty else {
                 return false
             }
             var none = 0

@@ -58,7 +58,9 @@ public struct ToyDriver: IODriver, ~Copyable {
         staged.removeAll(keepingCapacity: true)
         // All that was asked for is finished. With nothing to reap, only the waker or the deadline
         // can end the wait, and until then no CPU is used.
-        return minimum == 0 || !finished.isEmpty ? .ready : gate.wait(until: deadline)
+        if minimum == 0 { return .ready }
+        if finished.isEmpty { return gate.wait(until: deadline) }
+        return gate.takeWakeUp() ? .woken : .ready
     }
 
     public mutating func reap(into completions: inout OutputSpan<IOCompletion>) {

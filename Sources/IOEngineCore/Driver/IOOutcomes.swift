@@ -10,8 +10,13 @@ public enum IOStaging: Equatable, Sendable {
 /// How a wait ended. It does not say whether completions are there: look.
 @frozen
 public enum IOWaitOutcome: Equatable, Sendable {
-    /// Completions may be there, or somebody woke the driver, or a signal came.
+    /// Completions may be there, or a signal came.
     case ready
+    /// The waker was used. Completions may be there as well.
+    ///
+    /// This answer, and nothing else, uses a wake-up up: whoever receives it does what the wake-up was
+    /// for, or passes the answer on.
+    case woken
     /// The deadline passed first.
     case deadlinePassed
     /// The driver cannot go on; the number is a positive errno. Nothing that was staged is lost: it

@@ -3,8 +3,8 @@ internal import Synchronization
 /// Where a driver sleeps that has no wait of the kernel's to sleep in: the other end of its waker.
 ///
 /// A driver keeps one, hands out its ``waker``, and calls ``wait(until:)`` when it has nothing to do.
-/// Work that finishes on other threads ends the wait in the same way, by ``wake()``. A wake-up that
-/// comes before the wait ends it at once; several become one.
+/// Work that finishes on other threads ends the wait by ``endWait()``, which is no wake-up. What comes
+/// before the wait ends it at once; several wake-ups become one.
 ///
 /// Not for drivers that wait in the kernel: they need the wake-up there.
 public final class IOWakeGate: Sendable {
@@ -12,6 +12,8 @@ public final class IOWakeGate: Sendable {
     private let condition = ThreadCondition()
     /// A wake-up that nobody took. Set under the mutex only, so that no sleeper misses it.
     private let isSet = Atomic<Bool>(false)
+    /// Something else is to end a wait. Read and written under the lock only.
+    private let hasNews = Atomic<Bool>(false)
     private let isWanted = Atomic<Bool>(false)
 
     public init() {}
@@ -35,6 +37,15 @@ public final class IOWakeGate: Sendable {
         lock.unlock()
     }
 
+    /// Ends the wait that is going on, or the next one, without a wake-up: there may be something to reap.
+    /// From any thread.
+    public func endWait() {
+        lock.lock()
+        hasNews.store(true, ordering: .relaxed)
+        condition.signal()
+        lock.unlock()
+    }
+
     /// Takes a wake-up that has come. False: there is none. Never waits; costs a load if there is none.
     public func takeWakeUp() -> Bool {
         // Acquire: pairs with the release in `wake`.
@@ -44,16 +55,21 @@ public final class IOWakeGate: Sendable {
     /// Waits for a wake-up and takes it. Uses no CPU meanwhile.
     ///
     /// - Parameter deadline: On CLOCK_MONOTONIC; nil: none.
-    /// - Returns: `ready` when woken, `deadlinePassed` when the deadline came first.
+    /// - Returns: `woken` after a wake-up, `ready` after ``endWait()``, `deadlinePassed` when the deadline
+    ///   came first.
     public func wait(until deadline: IOInstant? = nil) -> IOWaitOutcome {
         lock.lock()
         defer { lock.unlock() }
-        // Ends with a wake-up or the deadline; waking for no reason is allowed and changes neither.
-        while !takeWakeUp() {
-            if !condition.wait(lock, until: deadline) {
-                return takeWakeUp() ? .ready : .deadlinePassed
-            }
+        var isInTime = true
+        // Ends with one of the three; waking for no reason is allowed and changes nothing.
+        while true {
+            let isWoken = takeWakeUp()
+            // Whoever is woken looks for completions too.
+            let hadNews = hasNews.exchange(false, ordering: .relaxed)
+            if isWoken { return .woken }
+            if hadNews { return .ready }
+            if !isInTime { return .deadlinePassed }
+            isInTime = condition.wait(lock, until: deadline)
         }
-        return .ready
     }
 }

@@ -129,6 +129,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         guard timers.count > 0 else { return }
         let now = driver.now().nanoseconds
         while let number = timers.removeFirst(until: now) {
+            limitsPassed &+= 1
             let slot = unsafe slots.slot(number)
             if unsafe slot.pointee.machine.state == .inFlight
                 && slot.pointee.machine.traits.contains(.stopping)

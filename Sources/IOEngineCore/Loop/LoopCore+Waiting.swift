@@ -116,12 +116,16 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         if unsafe life.pointee.isForked { return }
         // Failures in a row, without a completion between; the driver backs off itself.
         var failures = 0
+        var isWoken = false
         while occupied > 0 || huskCount > 0 {
             if available == 0 {
                 // Continuations were staged since the last time.
                 driver.hasten()
                 switch wait(minimum: 1, deadline: nil) {
                 case .ready, .deadlinePassed: if reapSeldom() { failures = 0 }
+                case .woken:
+                    isWoken = true
+                    if reapSeldom() { failures = 0 }
                 case .failed: failures += 1
                 }
             }
@@ -134,6 +138,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
                 break
             }
         }
+        // Not meant for this: the next wait tells of it.
+        if isWoken { driver.waker.wake() }
         endLingeringOfAll()
     }
 

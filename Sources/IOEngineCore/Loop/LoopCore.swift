@@ -86,6 +86,8 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
     /// The driver is gone for good: closed for ever.
     @usableFromInline var isGone = false
     @usableFromInline var statistics = IOStatistics()
+    /// Times that an event's own limit passed.
+    @usableFromInline var limitsPassed: UInt64 = 0
     @usableFromInline var latencies: IOLatencies?
     /// By slot, nanoseconds on the driver's clock; nil unless latencies are recorded.
     @usableFromInline let submissionTimes: UnsafeMutablePointer<Int64>?
@@ -169,8 +171,10 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
         ready.count &+ huskCount &+ completionCount &- completionHead
     }
 
-    /// Requests that were answered without finishing their event.
-    @inlinable var partsFinished: UInt64 { statistics.continuations &+ statistics.retries }
+    /// What happened to events without finishing them: requests that were answered, and limits that passed.
+    @inlinable var partsFinished: UInt64 {
+        statistics.continuations &+ statistics.retries &+ limitsPassed
+    }
 
     /// Requests that the driver has, those of abandoned events included.
     @inlinable var atDriver: Int {

@@ -66,21 +66,24 @@ extension HelperPool {
     }
 
     /// Waits until `count` completions can be taken, the deadline passes or ``wake()`` is called, in
-    /// one system call.
+    /// one system call. The wake-up is taken with the answer that says so.
     package func wait(for count: Int, until deadline: IOInstant?) -> IOWaitOutcome {
         lock.lock()
         defer { lock.unlock() }
         var isInTime = true
-        while finished.count < count, !isWoken, isInTime {
+        while finished.count < count, !isWoken.load(ordering: .relaxed), isInTime {
             awaited = count
             isInTime = news.wait(lock, until: deadline)
         }
         awaited = 0
-        if isWoken {
-            isWoken = false
-            return .ready
-        }
+        if takeWakeUp() { return .woken }
         return isInTime || finished.count >= count ? .ready : .deadlinePassed
+    }
+
+    /// Takes a wake-up that has come. False: there is none. Never waits.
+    package func takeWakeUp() -> Bool {
+        // Acquire: pairs with the release in `wake`; what was done before it is seen.
+        isWoken.load(ordering: .relaxed) && isWoken.exchange(false, ordering: .acquiring)
     }
 
     /// The owner is about to sleep elsewhere, where `notify` reaches it.
@@ -104,8 +107,8 @@ extension HelperPool {
     /// Ends the wait that is going on or the next one. From any thread, at any time.
     package func wake() {
         lock.lock()
-        let mustSignal = awaited > 0 && !isWoken
-        isWoken = true
+        // Release: pairs with the acquire in `takeWakeUp`. Under the lock, so that no sleeper misses it.
+        let mustSignal = !isWoken.exchange(true, ordering: .releasing) && awaited > 0
         lock.unlock()
         if mustSignal { news.signal() }
     }

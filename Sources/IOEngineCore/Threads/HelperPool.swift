@@ -60,7 +60,8 @@ package final class HelperPool: @unchecked Sendable {
     var idle = 0
     /// Completions for which the owner sleeps; 0: it does not.
     var awaited = 0
-    var isWoken = false
+    /// A wake-up that no wait has told of. Set under the lock only, so that no sleeper misses it.
+    let isWoken = Atomic<Bool>(false)
     var isClosed = false
     /// Counts requests that helpers finished and helpers that ended.
     var progress = 0

@@ -44,9 +44,19 @@ package final class WakeUpDescriptor: Sendable {
     /// Adds one to the counter. Never blocks in practice: the counter would have to reach 2^64 - 2.
     package func post() { _ = eventfd_write(descriptor, 1) }
 
+    /// Makes the descriptor readable without a wake-up: completions are to be looked for.
+    package func notify() { _ = eventfd_write(descriptor, Self.notification) }
+
     /// Takes what was posted, so that it is not heard again.
-    package func clear() {
+    ///
+    /// - Returns: Whether a wake-up was among it.
+    @discardableResult
+    package func clear() -> Bool {
         var count: eventfd_t = 0
-        _ = unsafe eventfd_read(descriptor, &count)
+        guard unsafe eventfd_read(descriptor, &count) == 0 else { return false }
+        return count & (Self.notification - 1) != 0
     }
+
+    /// The counter's upper half counts notifications, its lower half wake-ups.
+    private static let notification: eventfd_t = 1 << 32
 }

@@ -109,7 +109,7 @@ extension DiskState {
             for token in inFlight + staged {
                 queues[queue].finish(token, Self.crashedAnswer)
             }
-            queues[queue].gate.wake()
+            queues[queue].gate.endWait()
         }
         return crash
     }

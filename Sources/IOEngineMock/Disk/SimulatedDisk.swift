@@ -99,7 +99,7 @@ public final class SimulatedDisk: Sendable {
             state.releaseStuck()
             return state.queues.map(\.gate)
         }
-        for gate in gates { gate.wake() }
+        for gate in gates { gate.endWait() }
     }
 
     // MARK: Crashing

@@ -42,10 +42,11 @@ public struct SimulatedDiskDriver: IODriver, ~Copyable {
 
     public mutating func submit(minimum: Int, deadline: IOInstant?) -> IOWaitOutcome {
         // A wake-up that came counts as a completion.
-        let goal = gate.takeWakeUp() ? 0 : minimum
+        let isWoken = minimum > 0 && gate.takeWakeUp()
         let advance = disk.state.withLock { state in
-            state.advance(queue: number, minimum: goal, deadline: deadline)
+            state.advance(queue: number, minimum: isWoken ? 0 : minimum, deadline: deadline)
         }
+        if isWoken { return .woken }
         switch advance {
         case .ended(let outcome):
             deadlocks = 0

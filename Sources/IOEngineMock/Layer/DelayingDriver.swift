@@ -16,7 +16,6 @@ public struct DelayingDriver<Base: IODriver & ~Copyable>: IODriver, ~Copyable {
     private let latency: SimulatedLatency
     private var random: SimulationRandom
     private var queue: LayerQueue
-    private let waking = LayerWaking()
 
     /// - Parameters:
     ///   - base: Any driver, another layer as well.
@@ -37,7 +36,7 @@ public struct DelayingDriver<Base: IODriver & ~Copyable>: IODriver, ~Copyable {
     }
 
     public var counters: IODriverCounters { base.counters }
-    public var waker: IOWaker { waking.waker(over: base.waker) }
+    public var waker: IOWaker { base.waker }
     public func now() -> IOInstant { base.now() }
     public func coarseNow() -> IOInstant { base.coarseNow() }
 
@@ -51,7 +50,7 @@ public struct DelayingDriver<Base: IODriver & ~Copyable>: IODriver, ~Copyable {
         let latency = self.latency
         var random = self.random
         defer { self.random = random }
-        return queue.wait(over: &base, waking, minimum: minimum, deadline: deadline) {
+        return queue.wait(over: &base, minimum: minimum, deadline: deadline) {
             queue, completion, now in
             let delay = latency.draw(&random)
             if delay == 0 { return queue.finish(completion) }

@@ -15,7 +15,8 @@ public struct FaultyDriver<Base: IODriver & ~Copyable>: IODriver, ~Copyable {
     public private(set) var base: Base
     private let faults: FaultInjector
     private var queue: LayerQueue
-    private let waking = LayerWaking()
+    /// What the injector knows this driver by.
+    private let identity = LayerIdentity()
     /// By slot, what must be known when the base's completion comes.
     private var changes: [Change?]
     /// By slot, what was drawn for a request that the base then had no room for.
@@ -38,7 +39,7 @@ public struct FaultyDriver<Base: IODriver & ~Copyable>: IODriver, ~Copyable {
         releases = faults.releases
     }
 
-    deinit { faults.removeWaker(of: ObjectIdentifier(waking)) }
+    deinit { faults.removeWaker(of: ObjectIdentifier(identity)) }
 
     public var capabilities: IOCapabilities {
         var capabilities = base.capabilities
@@ -49,8 +50,8 @@ public struct FaultyDriver<Base: IODriver & ~Copyable>: IODriver, ~Copyable {
     public var counters: IODriverCounters { base.counters }
 
     public var waker: IOWaker {
-        let waker = waking.waker(over: base.waker)
-        faults.setWaker(waker, of: ObjectIdentifier(waking))
+        let waker = base.waker
+        faults.setWaker(waker, of: ObjectIdentifier(identity))
         return waker
     }
 
@@ -146,7 +147,7 @@ public struct FaultyDriver<Base: IODriver & ~Copyable>: IODriver, ~Copyable {
         self.changes = []
         defer { self.changes = changes }
         return queue.wait(
-            over: &base, waking, minimum: minimum, deadline: deadline, kept: stuck.count
+            over: &base, minimum: minimum, deadline: deadline, kept: stuck.count
         ) { queue, completion, now in
             let slot = Int(completion.token.slot)
             guard slot < changes.count, let change = changes[slot],
@@ -268,3 +269,6 @@ final class ShortenedVectors: @unchecked Sendable {
 
     var address: UnsafeMutableRawPointer { unsafe UnsafeMutableRawPointer(vectors) }
 }
+
+/// Tells one driver from another.
+private final class LayerIdentity: Sendable {}

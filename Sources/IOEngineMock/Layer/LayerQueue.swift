@@ -85,10 +85,10 @@ struct LayerQueue {
     ///   - kept: Requests that the layer has and the base has not.
     ///   - settle: What becomes of a completion of the base: it is finished or held.
     mutating func wait<Base: IODriver & ~Copyable>(
-        over base: inout Base, _ waking: LayerWaking, minimum: Int, deadline: IOInstant?,
+        over base: inout Base, minimum: Int, deadline: IOInstant?,
         kept: Int = 0, _ settle: (inout LayerQueue, IOCompletion, IOInstant) -> Void
     ) -> IOWaitOutcome {
-        if minimum <= 0 || waking.take() { return handOver(over: &base, settle) }
+        if minimum <= 0 { return handOver(over: &base, settle) }
         var isHandedOver = false
         // Ends: each round reaps something, passes a time that is due, or returns.
         while true {
@@ -104,11 +104,11 @@ struct LayerQueue {
             let reaped = collect(from: &base, settle)
             switch outcome {
             case .failed: return readyCount > 0 ? .ready : outcome
-            case .ready: if waking.take() || reaped == 0 { return .ready }
+            case .woken: return .woken
+            case .ready: if reaped == 0 { return .ready }
             case .deadlinePassed:
                 let now = base.now()
                 releaseDue(now)
-                if waking.take() { return .ready }
                 if let deadline, now >= deadline {
                     return readyCount >= minimum ? .ready : .deadlinePassed
                 }

@@ -14,7 +14,6 @@ public struct ReorderingDriver<Base: IODriver & ~Copyable>: IODriver, ~Copyable 
     /// Completed and held back, with the number of submissions since.
     private var pool: [(completion: IOCompletion, age: Int)] = []
     private var queue: LayerQueue
-    private let waking = LayerWaking()
 
     /// - Parameters:
     ///   - base: Any driver, another layer as well.
@@ -33,7 +32,7 @@ public struct ReorderingDriver<Base: IODriver & ~Copyable>: IODriver, ~Copyable 
     }
 
     public var counters: IODriverCounters { base.counters }
-    public var waker: IOWaker { waking.waker(over: base.waker) }
+    public var waker: IOWaker { base.waker }
     public func now() -> IOInstant { base.now() }
     public func coarseNow() -> IOInstant { base.coarseNow() }
 
@@ -52,9 +51,8 @@ public struct ReorderingDriver<Base: IODriver & ~Copyable>: IODriver, ~Copyable 
 
     public mutating func submit(minimum: Int, deadline: IOInstant?) -> IOWaitOutcome {
         handDown()
-        let isWoken = waking.take()
         let missing = minimum - queue.readyCount - pool.count
-        let canWait = missing > 0 && !isWoken
+        let canWait = missing > 0
         // More than one at a time only so far as there is something to wait for.
         let outcome = base.submit(
             minimum: canWait ? max(1, min(missing, atBase)) : 0, deadline: canWait ? deadline : nil)
@@ -66,8 +64,8 @@ public struct ReorderingDriver<Base: IODriver & ~Copyable>: IODriver, ~Copyable 
             collect()
         }
         release(minimum: minimum, all: outcome == .deadlinePassed || atBase == 0)
-        if canWait, waking.take() { return .ready }
         switch outcome {
+        case .woken: return .woken
         case .ready: return .ready
         case .deadlinePassed: return queue.readyCount >= minimum ? .ready : .deadlinePassed
         case .failed: return queue.readyCount > 0 ? .ready : outcome

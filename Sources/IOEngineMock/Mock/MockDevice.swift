@@ -97,7 +97,7 @@ public final class MockDevice: Sendable {
             state.releases.append(answer)
             return state.gates
         }
-        for gate in gates { gate.wake() }
+        for gate in gates { gate.endWait() }
     }
 
     /// Answers of scripts that no request has used, so that a test can demand there are none.

@@ -100,10 +100,14 @@ public final class MockQueue {
 
     /// Ends what is staged as the script says, and waits as a driver must.
     public func submit(minimum: Int, deadline: IOInstant?) -> IOWaitOutcome {
-        let isWoken = gate.takeWakeUp()
+        let isWoken = minimum > 0 && gate.takeWakeUp()
         perform()
         release()
-        if isWoken || finished.count >= minimum || (!finished.isEmpty && inFlight.isEmpty) {
+        if isWoken {
+            deadlocks = 0
+            return .woken
+        }
+        if finished.count >= minimum || (!finished.isEmpty && inFlight.isEmpty) {
             deadlocks = 0
             return .ready
         }

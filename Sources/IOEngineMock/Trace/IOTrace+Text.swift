@@ -99,6 +99,7 @@ extension IOWaitOutcome {
     fileprivate var word: String {
         switch self {
         case .ready: "ready"
+        case .woken: "woken"
         case .deadlinePassed: "deadline"
         case .failed(let errno): "failed.\(errno)"
         }
@@ -107,6 +108,7 @@ extension IOWaitOutcome {
     fileprivate init?(word: Substring) {
         switch word {
         case "ready": self = .ready
+        case "woken": self = .woken
         case "deadline": self = .deadlinePassed
         default:
             guard word.hasPrefix("failed."), let errno = Int32(word.dropFirst(7)) else {

@@ -8,6 +8,8 @@ public enum ContractRule: String, CaseIterable, Hashable, Sendable {
     case reaping
     case deadlines
     case waking
+    case earlyWaking
+    case busyWaking
     case lateWaking
     case idling
     case progress
@@ -46,7 +48,11 @@ public enum ContractRule: String, CaseIterable, Hashable, Sendable {
         case .reaping: "reaping takes as many completions as fit, and keeps the others"
         case .deadlines:
             "with nothing in flight a wait ends at its deadline, not before, and soon after"
-        case .waking: "every wake-up ends a wait, the one that goes on or the next"
+        case .waking: "every wake-up ends a wait, the one that goes on or the next, which says so"
+        case .earlyWaking:
+            "a wake-up that the driver sees between two waits is told of by the next one"
+        case .busyWaking:
+            "with requests in flight, and while they fail or are repeated, a wait tells of each wake-up"
         case .lateWaking: "a waker does no harm when its driver is gone"
         case .idling: "a wait uses no CPU"
         case .progress: "with something in flight, submit does not return for ever with nothing"

@@ -120,6 +120,8 @@ struct Checks<Driver: IODriver & ~Copyable>: Sendable {
         case .reaping: try reaping()
         case .deadlines: try deadlines()
         case .waking: try waking()
+        case .earlyWaking: try earlyWaking()
+        case .busyWaking: try busyWaking()
         case .lateWaking: try lateWaking()
         case .idling: try idling()
         case .progress: try progress()

@@ -31,7 +31,7 @@ final class KitThread: Sendable {
 
     /// Waits for the end. False: it did not come in time. Once only.
     func finish(seconds: Int) -> Bool {
-        isDone.wait(until: .monotonic().advanced(by: .seconds(seconds))) == .ready
+        isDone.wait(until: .monotonic().advanced(by: .seconds(seconds))) == .woken
     }
 
     private final class Box: Sendable {

@@ -131,7 +131,7 @@ struct Rig<Driver: IODriver & ~Copyable>: ~Copyable {
             if !found.isEmpty { return found }
             fruitless += 1
             switch outcome {
-            case .ready:
+            case .ready, .woken:
                 try demand(
                     .progress, fruitless < 100_000,
                     "\(fruitless) submissions in a row gave nothing, with \(inFlight) in flight")

@@ -41,7 +41,7 @@ extension Checks where Driver: ~Copyable {
         for _ in 0..<100_000 {
             if let event = loop.next() { return event }
             switch loop.wait(deadline: deadline) {
-            case .ready: break
+            case .ready, .woken: break
             case .deadlinePassed: throw ContractEnd.broken(rule, "an event did not end within 5 s")
             case .failed(let errno):
                 throw ContractEnd.broken(rule, "a wait failed with errno \(errno)")

@@ -5,7 +5,7 @@ internal import SystemPackage
 
 extension Checks where Driver: ~Copyable {
     /// A number that no process of ours has open.
-    private var noDescriptor: Int32 { 999_999 }
+    var noDescriptor: Int32 { 999_999 }
 
     func syncs() throws {
         var rig = try rig()

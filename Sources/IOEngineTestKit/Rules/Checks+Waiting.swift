@@ -36,40 +36,6 @@ extension Checks where Driver: ~Copyable {
             "a submission for 0 completions waited for its deadline")
     }
 
-    func waking() throws {
-        var rig = try rig()
-        let waker = rig.driver.waker
-        // Before the wait, several becoming one.
-        for count in [1, 5] {
-            for _ in 0..<count { waker.wake() }
-            _ = try rig.submit(minimum: 1, deadline: nil)
-            try demand(.waking, try rig.reap().isEmpty, "a wake-up was handed out as a completion")
-        }
-        // During the wait, or shortly before: what comes first differs from round to round.
-        let rounds = 300 * effort
-        let announced = Atomic64()
-        let thread = try KitThread {
-            for round in 1...rounds {
-                while announced.value < round { Pause.short() }
-                waker.wake()
-            }
-        }
-        for round in 1...rounds {
-            announced.value = round
-            _ = try rig.submit(minimum: 1, deadline: nil)
-        }
-        _ = thread.finish(seconds: 5)
-        // With requests in flight, which it must not be taken for.
-        let file = try files.open(pattern(4096), .readWrite)
-        let memory = RigMemory(64 * 8)
-        for _ in 0..<20 {
-            for _ in 0..<8 { try rig.stage(read(&rig, file, memory)) }
-            waker.wake()
-            try rig.finish()
-        }
-        memory.release()
-    }
-
     func lateWaking() throws {
         let file = try files.open(pattern(4096), .readWrite)
         let waker: IOWaker

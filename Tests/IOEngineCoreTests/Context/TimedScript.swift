@@ -135,9 +135,8 @@ final class TimedScript: Script {
 
     private func wait(_ deadline: IOInstant?) -> IOWaitOutcome {
         while true {
-            if queue.takeWakeUp() || !queue.finished.isEmpty {
-                return .ready
-            }
+            if queue.takeWakeUp() { return .woken }
+            if !queue.finished.isEmpty { return .ready }
             if wakesSpuriously, chance.happens(20) { return .ready }
             if chance.happens(30) {
                 witness?.meanwhile()
