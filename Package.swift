@@ -34,8 +34,6 @@ let package = Package(
     ],
     targets: [
         // Floor 0: module maps over system headers, no code of ours.
-        .systemLibrary(
-            name: "CLibURing", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
         .systemLibrary(name: "CLibAIO", providers: [.apt(["libaio-dev"])]),
         .systemLibrary(name: "CLinux"),
         .systemLibrary(name: "CSystemCalls"),
@@ -56,7 +54,7 @@ let package = Package(
         .target(
             name: "IOEngineURing",
             dependencies: [
-                "IOEngineCore", "CLibURing", "CSystemCalls",
+                "IOEngineCore", "CSystemCalls",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),
@@ -166,6 +164,7 @@ let package = Package(
             path: "DocsSource/Examples/TwoDrivers", swiftSettings: settings),
 
         // Tests: what they share, then one target a module.
+        .systemLibrary(name: "CKernelURing", path: "Tests/CKernelURing"),
         .target(
             name: "ToyDriver", dependencies: ["IOEngineCore"],
             path: "DocsSource/Examples/ToyDriver",
@@ -199,7 +198,7 @@ let package = Package(
         .testTarget(
             name: "IOEngineURingTests",
             dependencies: [
-                "IOEngineCore", "IOEngineURing", "TestSupport", "TestHelper", "CLibURing",
+                "IOEngineCore", "IOEngineURing", "TestSupport", "TestHelper", "CKernelURing",
                 "CLinux",
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "BasicContainers", package: "swift-collections"),

@@ -1,4 +1,4 @@
-// Linux AIO through libaio. See CLibURing/shim.h for why __USE_XOPEN is hidden while <sys/select.h> is
+// Linux AIO through libaio. See CLinux/shim.h for why __USE_XOPEN is hidden while <sys/select.h> is
 // read.
 #ifndef IOENGINE_CLIBAIO_H
 #define IOENGINE_CLIBAIO_H

@@ -1,6 +1,7 @@
 // What the Glibc module of Swift leaves out: statx, statfs, fallocate, preadv2, RWF flags, O_DIRECT,
 // eventfd, names and processors of threads. Headers only.
-// See CLibURing/shim.h for why __USE_XOPEN is hidden while <sys/select.h> is read.
+// Under _GNU_SOURCE <sys/select.h> would declare fd_set differently from the Glibc module and the two would
+// clash. Hiding __USE_XOPEN while that header is read keeps them equal.
 #ifndef IOENGINE_CLINUX_H
 #define IOENGINE_CLINUX_H
 #ifndef _GNU_SOURCE

@@ -1,6 +1,7 @@
 // The system calls of the hot paths, without a function around them: behind a system call the processor has
-// forgotten where its callers return to, and each return is mispredicted. Nothing else is declared here,
-// because inlinable code imports it publicly. Headers only.
+// forgotten where its callers return to, and each return is mispredicted. Beside them those for which the C
+// library has no function. Nothing else is declared here, because inlinable code imports it publicly.
+// Headers only.
 //
 // All answer as the kernel does: a number, or a negative errno.
 #ifndef IOENGINE_CSYSTEMCALLS_H
@@ -48,6 +49,18 @@ static inline int linux_io_uring_enter(unsigned descriptor, unsigned submit, uns
                                        unsigned flags, const void *argument, unsigned long size) {
   return (int)linux_direct_call(SYS_io_uring_enter, descriptor, submit, minimum, flags,
                                 (long)argument, (long)size);
+}
+
+// io_uring_setup(2): a descriptor.
+static inline int linux_io_uring_setup(unsigned entries, void *parameters) {
+  return (int)linux_direct_call(SYS_io_uring_setup, entries, (long)parameters, 0, 0, 0, 0);
+}
+
+// io_uring_register(2): what the operation answers.
+static inline int linux_io_uring_register(int descriptor, unsigned operation, void *argument,
+                                          unsigned count) {
+  return (int)linux_direct_call(SYS_io_uring_register, descriptor, operation, (long)argument,
+                                count, 0, 0);
 }
 
 // io_submit(2): how many of the entries were taken.

@@ -1,17 +1,18 @@
-internal import CLibURing
 public import CSystemCalls
 internal import IOEngineCore
 public import Synchronization
 
 /// The two queues that the process shares with the kernel, and the one system call.
 ///
-/// Ownership: `ring` is liburing's description of the mappings; the other pointers lead into them.
-/// All live from `open` to `close`, which the driver calls exactly once each. One thread uses it.
+/// Ownership: the pointers lead into `memory`, which lives from `init` to `close`; the driver calls each
+/// exactly once. One thread uses it.
 ///
 /// The queues' counters run freely and wrap at 2^32: all arithmetic on them wraps.
 @safe @usableFromInline
 struct Ring: ~Copyable {
-    private let ring: UnsafeMutablePointer<io_uring>
+    let memory: RingMemory
+    /// The thread that the ring's descriptor is registered with, and as what; nil: it is not.
+    private let registration: (thread: Int, index: UInt32)?
     @usableFromInline let submissionHead: UnsafeMutablePointer<Atomic<UInt32>>
     @usableFromInline let submissionTail: UnsafeMutablePointer<Atomic<UInt32>>
     @usableFromInline let submissionFlags: UnsafeMutablePointer<Atomic<UInt32>>
@@ -23,11 +24,13 @@ struct Ring: ~Copyable {
     @usableFromInline let completions: UnsafePointer<URingCompletion>
     @usableFromInline let completionMask: UInt32
     /// What every enter carries.
-    @usableFromInline let enterDescriptor: UInt32
-    @usableFromInline let enterFlags: UInt32
+    @usableFromInline var enterDescriptor: UInt32
+    @usableFromInline var enterFlags: UInt32
     @usableFromInline let flags: UInt32
     let features: UInt32
     let completionCapacity: UInt32
+    /// Whether the kernel finds entries through an array of indices (always before Linux 6.6).
+    let hasIndexArray: Bool
 
     /// Where the next entry goes; published to the kernel by `publish`.
     @usableFromInline var tail: UInt32
@@ -37,64 +40,60 @@ struct Ring: ~Copyable {
     var overflows: UInt64 = 0
 
     /// Sets a ring up, or throws the errno.
-    init(entries count: UInt32, parameters: inout io_uring_params) throws(RingError) {
-        let ring = UnsafeMutablePointer<io_uring>.allocate(capacity: 1)
-        unsafe ring.initialize(to: io_uring())
-        let code = unsafe io_uring_queue_init_params(count, ring, &parameters)
-        guard code == 0 else {
-            unsafe ring.deallocate()
-            throw RingError(errno: -code)
+    init(entries count: UInt32, parameters: inout URingParameters) throws(RingError) {
+        let memory = try RingMemory(entries: count, &parameters)
+        self.memory = memory
+        func atomic(_ offset: UInt32) -> UnsafeMutablePointer<Atomic<UInt32>> {
+            unsafe memory.counter(offset).assumingMemoryBound(to: Atomic<UInt32>.self)
         }
-        // A forked child must not write into the parent's queues: it has no such mapping. What refuses
-        // that leaves the loop's own look at the fork.
-        _ = unsafe io_uring_ring_dontfork(ring)
+        let submission = parameters.submission
+        let completion = parameters.completion
+        unsafe submissionHead = atomic(submission.head)
+        unsafe submissionTail = atomic(submission.tail)
+        unsafe submissionFlags = atomic(submission.flags)
+        unsafe entries = memory.entries.assumingMemoryBound(to: URingEntry.self)
+        entryMask = unsafe atomic(submission.mask).pointee.load(ordering: .relaxed)
+        entryCount = parameters.submissionEntries
+        unsafe completionHead = atomic(completion.head)
+        unsafe completionTail = atomic(completion.tail)
+        unsafe completions = UnsafePointer(
+            memory.counter(completion.entries).assumingMemoryBound(to: URingCompletion.self))
+        completionMask = unsafe atomic(completion.mask).pointee.load(ordering: .relaxed)
+        completionCapacity = parameters.completionEntries
+        flags = parameters.flags
+        features = parameters.features
         // Worth 5 to 10 % at depth 1; the plain number works as well.
-        let isRegistered = unsafe io_uring_register_ring_fd(ring) == 1
-        unsafe self.init(ring, isRegistered: isRegistered)
-    }
-
-    private init(_ ring: UnsafeMutablePointer<io_uring>, isRegistered: Bool) {
-        unsafe self.ring = ring
-        func atomic(_ counter: UnsafeMutablePointer<UInt32>) -> UnsafeMutablePointer<Atomic<UInt32>>
-        {
-            unsafe UnsafeMutableRawPointer(counter).assumingMemoryBound(to: Atomic<UInt32>.self)
-        }
-        let sq = unsafe ring.pointee.sq
-        let cq = unsafe ring.pointee.cq
-        unsafe submissionHead = atomic(sq.khead)
-        unsafe submissionTail = atomic(sq.ktail)
-        unsafe submissionFlags = atomic(sq.kflags)
-        unsafe entries = UnsafeMutableRawPointer(sq.sqes.unsafelyUnwrapped).assumingMemoryBound(
-            to: URingEntry.self)
-        entryMask = unsafe sq.ring_mask
-        entryCount = unsafe sq.ring_entries
-        unsafe completionHead = atomic(cq.khead)
-        unsafe completionTail = atomic(cq.ktail)
-        unsafe completions = UnsafeRawPointer(cq.cqes.unsafelyUnwrapped).assumingMemoryBound(
-            to: URingCompletion.self)
-        completionMask = unsafe cq.ring_mask
-        completionCapacity = unsafe cq.ring_entries
-        flags = unsafe ring.pointee.flags
-        features = unsafe ring.pointee.features
-        enterDescriptor = unsafe UInt32(
-            bitPattern: isRegistered ? ring.pointee.enter_ring_fd : ring.pointee.ring_fd)
+        let index = Self.registerItself(memory)
+        registration = index.map { (Self.currentThread, $0) }
+        enterDescriptor = index ?? UInt32(bitPattern: memory.descriptor)
         enterFlags =
-            (isRegistered ? URingConstants.enterRegisteredRing : 0)
+            (index != nil ? URingConstants.enterRegisteredRing : 0)
             | (features & URingConstants.featureNoIOWait != 0 ? URingConstants.enterNoIOWait : 0)
         tail = unsafe submissionTail.pointee.load(ordering: .relaxed)
         head = unsafe completionHead.pointee.load(ordering: .relaxed)
+        hasIndexArray = parameters.flags & URingConstants.setUpNoIndexArray == 0
+        guard hasIndexArray else { return }
         // Entry i is always at place i of the index array.
-        for i in 0..<entryCount { unsafe sq.array[Int(i)] = i }
+        let indices = unsafe memory.counter(submission.array)
+            .assumingMemoryBound(to: UInt32.self)
+        for i in 0..<entryCount { unsafe indices[Int(i)] = i }
     }
 
     /// Unmaps everything. The kernel cancels what is still in flight, but does not wait for it.
     mutating func close() {
-        unsafe io_uring_queue_exit(ring)
-        unsafe ring.deallocate()
+        if let registration, registration.thread == Self.currentThread {
+            unregisterItself(registration.index)
+        }
+        memory.close()
     }
 
-    /// For registering; the submission queue in it is not kept up to date.
-    var description: UnsafeMutablePointer<io_uring> { unsafe ring }
+    /// To be called before a ring is entered by what may be another thread than its own: what its descriptor is
+    /// registered as, is another ring there, or none.
+    mutating func leaveThread() {
+        guard let registration, registration.thread != Self.currentThread else { return }
+        enterDescriptor = UInt32(bitPattern: memory.descriptor)
+        enterFlags &= ~URingConstants.enterRegisteredRing
+    }
 
     @inlinable var isPolled: Bool { flags & URingConstants.setUpSubmissionPolling != 0 }
 
@@ -204,12 +203,12 @@ struct Ring: ~Copyable {
             return linux_io_uring_enter(
                 enterDescriptor, submit, minimum, flags, nil, UInt(Ring.signalSetSize))
         }
-        var time = __kernel_timespec(
-            tv_sec: timeout / 1_000_000_000, tv_nsec: timeout % 1_000_000_000)
+        var time = URingTime(
+            seconds: timeout / 1_000_000_000, nanoseconds: timeout % 1_000_000_000)
         return unsafe withUnsafeMutablePointer(to: &time) { time in
-            var argument = io_uring_getevents_arg()
-            argument.ts = UInt64(UInt(bitPattern: time))
-            argument.sigmask_sz = UInt32(Ring.signalSetSize)
+            var argument = URingWaitArgument()
+            argument.time = UInt64(UInt(bitPattern: time))
+            argument.signalBytes = UInt32(Ring.signalSetSize)
             return unsafe withUnsafeMutableBytes(of: &argument) { argument in
                 unsafe linux_io_uring_enter(
                     enterDescriptor, submit, minimum,
@@ -251,10 +250,4 @@ struct Ring: ~Copyable {
         head &+= count
         unsafe completionHead.pointee.store(head, ordering: .releasing)
     }
-}
-
-/// A set-up that the kernel refused.
-struct RingError: Error {
-    /// Positive.
-    var errno: Int32
 }

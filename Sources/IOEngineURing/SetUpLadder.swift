@@ -1,4 +1,3 @@
-internal import CLibURing
 internal import IOEngineCore
 internal import SystemPackage
 
@@ -21,29 +20,35 @@ struct SetUpLadder {
 
     mutating func climb() throws(IOError) -> Ring {
         var last: Int32 = 0
-        for rung in URingConfiguration.Rung.allCases
+        climbing: for rung in URingConfiguration.Rung.allCases
         where rung.rawValue >= configuration.firstRung.rawValue {
-            var parameters = makeParameters(rung)
-            do throws(RingError) {
-                var ring = try Ring(entries: UInt32(depth), parameters: &parameters)
-                let answer = probe(&ring)
-                if answer == 0 {
-                    log.append("granted \(Self.names(of: ring.flags, ring.features))")
-                    log.append(
-                        "completion queue of \(ring.completionCapacity) for depth \(depth)")
-                    return ring
-                }
-                ring.close()
-                last = answer
-                log.append("\(rung): a read answered \(ErrnoName(answer))")
-            } catch {
-                last = error.errno
-                log.append("\(rung): refused with \(ErrnoName(error.errno))")
-                // Neither flag nor rung: io_uring as such is not to be had.
-                if [Errno.noFunction, .notPermitted, .permissionDenied]
-                    .contains(Errno(rawValue: error.errno))
-                {
-                    break
+            for hasIndexArray in configuration.hasIndexArray.map({ [$0] }) ?? [false, true] {
+                let name = "\(rung) \(hasIndexArray ? "with" : "without") an index array"
+                var parameters = makeParameters(rung, hasIndexArray)
+                do throws(RingError) {
+                    var ring = try Ring(entries: UInt32(depth), parameters: &parameters)
+                    let answer = probe(&ring)
+                    if answer == 0 {
+                        log.append("granted \(Self.names(of: ring.flags, ring.features))")
+                        log.append(
+                            "submission queue \(ring.hasIndexArray ? "with" : "without") an index "
+                                + "array")
+                        log.append(
+                            "completion queue of \(ring.completionCapacity) for depth \(depth)")
+                        return ring
+                    }
+                    ring.close()
+                    last = answer
+                    log.append("\(name): a read answered \(ErrnoName(answer))")
+                } catch {
+                    last = error.errno
+                    log.append("\(name): refused with \(ErrnoName(error.errno))")
+                    // Neither flag nor rung: io_uring as such is not to be had.
+                    if [Errno.noFunction, .notPermitted, .permissionDenied]
+                        .contains(Errno(rawValue: error.errno))
+                    {
+                        break climbing
+                    }
                 }
             }
         }
@@ -52,11 +57,14 @@ struct SetUpLadder {
             advice: Self.advice(Errno(rawValue: last)) + " (" + report + ")")
     }
 
-    private func makeParameters(_ rung: URingConfiguration.Rung) -> io_uring_params {
-        var parameters = io_uring_params()
+    private func makeParameters(
+        _ rung: URingConfiguration.Rung, _ hasIndexArray: Bool
+    ) -> URingParameters {
+        var parameters = URingParameters()
         parameters.flags = URingConstants.setUpCompletionQueueSize
+        if !hasIndexArray { parameters.flags |= URingConstants.setUpNoIndexArray }
         // Room for every request, the cancellation of each, and the entry that listens for wake-ups.
-        parameters.cq_entries = min(
+        parameters.completionEntries = min(
             UInt32(2 * depth + URingDriver.internalEntries), URingDriver.maximumCompletions)
         switch rung {
         case .deferred:
@@ -76,10 +84,10 @@ struct SetUpLadder {
         }
         if let polling = configuration.submissionPolling {
             parameters.flags |= URingConstants.setUpSubmissionPolling
-            parameters.sq_thread_idle = polling.idleMilliseconds
+            parameters.pollingIdleMilliseconds = polling.idleMilliseconds
             if let cpu = polling.cpu {
                 parameters.flags |= URingConstants.setUpPollingAffinity
-                parameters.sq_thread_cpu = cpu
+                parameters.pollingProcessor = cpu
             }
         }
         return parameters
@@ -113,10 +121,11 @@ struct SetUpLadder {
         return Errno.timedOut.rawValue
     }
 
-    /// Places for registered descriptors (Linux 5.19); 0 when there are none.
+    /// Places for registered descriptors, all of them empty (Linux 5.5); 0 when there are none.
     mutating func reservePlaces(in ring: borrowing Ring, _ count: UInt32) -> Int {
         if count == 0 { return 0 }
-        let answer = unsafe io_uring_register_files_sparse(ring.description, count)
+        var none = [Int32](repeating: -1, count: Int(count))
+        let answer = unsafe ring.register(.descriptors, &none, count: none.count)
         if answer == 0 { return Int(count) }
         log.append("registered descriptors: refused with \(ErrnoName(-answer))")
         return 0
@@ -129,7 +138,7 @@ struct SetUpLadder {
         if limits.bounded == nil && limits.unbounded == nil { return }
         // 0 leaves the kernel's own limit; afterwards the array holds what was before.
         var values = [limits.bounded ?? 0, limits.unbounded ?? 0]
-        let answer = unsafe io_uring_register_iowq_max_workers(ring.description, &values)
+        let answer = unsafe ring.register(.workerLimits, &values, count: values.count)
         log.append(
             answer == 0
                 ? "kernel workers at most \(limits.bounded.map(String.init) ?? "default") bounded, "

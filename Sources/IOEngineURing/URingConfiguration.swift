@@ -45,6 +45,9 @@ public struct URingConfiguration: Sendable {
     public var registeredDescriptors: UInt32
     /// Where on the ladder to begin.
     public var firstRung: Rung
+    /// Whether the submission queue has an index array; nil: only where the kernel wants one (before
+    /// Linux 6.6). For tests.
+    package var hasIndexArray: Bool?
 
     public init(
         submissionPolling: SubmissionPolling? = nil, kernelWorkers: KernelWorkers = .init(),

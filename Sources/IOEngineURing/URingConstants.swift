@@ -1,5 +1,5 @@
-/// What newer kernels have and the headers of liburing 2.3 lack, and macros that Swift cannot import.
-/// The numbers are ABI (`include/uapi/linux/io_uring.h`).
+/// Numbers of the kernel's interface (`include/uapi/linux/io_uring.h`). They never change, and headers may
+/// be older than the kernel that the program runs on.
 @usableFromInline
 enum URingConstants {
     @inlinable static var setUpSubmissionPolling: UInt32 { 1 << 1 }
@@ -10,6 +10,8 @@ enum URingConstants {
     static let setUpTaskRunFlag: UInt32 = 1 << 9
     static let setUpSingleIssuer: UInt32 = 1 << 12
     @inlinable static var setUpDeferTaskRun: UInt32 { 1 << 13 }
+    /// Linux 6.6: entries are taken in their own order, without an array of indices between.
+    static let setUpNoIndexArray: UInt32 = 1 << 16
 
     @inlinable static var enterGetEvents: UInt32 { 1 << 0 }
     static let enterWakePolling: UInt32 = 1 << 1
@@ -20,6 +22,7 @@ enum URingConstants {
     /// as 100 % iowait.
     static let enterNoIOWait: UInt32 = 1 << 7
 
+    static let featureSingleMapping: UInt32 = 1 << 0
     static let featureExtendedArgument: UInt32 = 1 << 8
     static let featureNoIOWait: UInt32 = 1 << 17
 
@@ -30,6 +33,10 @@ enum URingConstants {
     @inlinable static var entryAsynchronous: UInt8 { 1 << 4 }
     @inlinable static var entryFixedFile: UInt8 { 1 << 0 }
     static let syncDataOnly: UInt32 = 1 << 0
+
+    /// Where in the ring's file the queues and the entries are mapped from.
+    static let queuesOffset = 0
+    static let entriesOffset = 0x1000_0000
 
     /// Cancels every request of the ring (Linux 5.19): all matches, any user data.
     static let cancelAll: UInt32 = 1 << 0

@@ -1,4 +1,3 @@
-internal import CLibURing
 internal import Glibc
 public import IOEngineCore
 
@@ -6,15 +5,14 @@ extension URingDriver {
     @unsafe
     public mutating func register(regions: [UnsafeMutableRawBufferPointer]) -> IORegistration {
         if hasRegisteredMemory {
-            _ = unsafe io_uring_unregister_buffers(ring.description)
+            _ = unsafe ring.register(.noMemory, nil, count: 0)
             hasRegisteredMemory = false
         }
         if unsafe regions.isEmpty { return .registered(index: 0) }
-        let vectors = unsafe regions.map { region in
+        var vectors = unsafe regions.map { region in
             unsafe iovec(iov_base: region.baseAddress, iov_len: region.count)
         }
-        let answer = unsafe io_uring_register_buffers(
-            ring.description, vectors, UInt32(vectors.count))
+        let answer = unsafe ring.register(.memory, &vectors, count: vectors.count)
         guard answer == 0 else { return .unavailable(errno: -answer) }
         hasRegisteredMemory = true
         return .registered(index: 0)
@@ -22,22 +20,28 @@ extension URingDriver {
 
     public mutating func register(descriptor: Int32) -> IORegistration {
         guard registeredDescriptors.count > 0 else { return .unavailable(errno: EOPNOTSUPP) }
-        guard let place = registeredDescriptors.take() else { return .unavailable(errno: ENFILE) }
-        var number = descriptor
-        let answer = unsafe io_uring_register_files_update(
-            ring.description, UInt32(place), &number, 1)
+        guard let free = registeredDescriptors.take() else { return .unavailable(errno: ENFILE) }
+        let answer = put(descriptor, at: free)
         guard answer == 1 else {
-            registeredDescriptors.give(back: place)
+            registeredDescriptors.give(back: free)
             return .unavailable(errno: answer < 0 ? -answer : EINVAL)
         }
-        return .registered(index: Int32(place))
+        return .registered(index: Int32(free))
     }
 
     public mutating func unregister(descriptorIndex: Int32) {
-        var none: Int32 = -1
-        _ = unsafe io_uring_register_files_update(
-            ring.description, UInt32(descriptorIndex), &none, 1)
+        _ = put(-1, at: Int(descriptorIndex))
         registeredDescriptors.give(back: Int(descriptorIndex))
+    }
+
+    /// Puts a descriptor, or with -1 none, into a place of the table. 1, or a negative errno.
+    private func put(_ descriptor: Int32, at place: Int) -> Int32 {
+        var number = descriptor
+        return unsafe withUnsafeMutablePointer(to: &number) { number in
+            var update = URingUpdate(
+                offset: UInt32(place), data: UInt64(UInt(bitPattern: number)))
+            return unsafe ring.register(.descriptorUpdate, &update, count: 1)
+        }
     }
 }
 

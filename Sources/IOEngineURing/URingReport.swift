@@ -1,4 +1,3 @@
-internal import CLibURing
 internal import Glibc
 public import IOEngineCore
 internal import SystemPackage
@@ -26,6 +25,8 @@ public struct URingReport: Sendable {
     public internal(set) var memoryRegistration: IORegistration
     /// Bytes that were tried.
     public internal(set) var memoryBytes: Int
+    /// Whether the submission queue has an array of indices, which Linux 6.6 and later do without.
+    public internal(set) var hasIndexArray: Bool
     /// How the driver says it was set up.
     public internal(set) var setUp: String
 
@@ -52,9 +53,10 @@ public struct URingReport: Sendable {
         missingOperations = supported.map { supported in
             URingNames.used.filter { !supported.contains($0) }.map(URingNames.operation)
         }
-        submissionCapacity = unsafe Int(driver.ring.description.pointee.sq.ring_entries)
+        submissionCapacity = Int(driver.ring.entryCount)
         completionCapacity = Int(driver.ring.completionCapacity)
         registeredDescriptors = driver.registeredDescriptors.count
+        hasIndexArray = driver.ring.hasIndexArray
         self.memoryBytes = memoryBytes
         setUp = driver.setUp
         memoryRegistration = Self.register(memoryBytes, with: &driver)
@@ -89,11 +91,7 @@ public struct URingReport: Sendable {
         defer { unsafe memory.deallocate() }
         // The kernel wants zeros.
         for i in memory.indices { unsafe memory[i] = 0 }
-        let probe = unsafe memory.baseAddress.unsafelyUnwrapped
-            .assumingMemoryBound(to: io_uring_probe.self)
-        guard unsafe io_uring_register_probe(ring.description, probe, UInt32(most)) >= 0 else {
-            return nil
-        }
+        guard unsafe ring.register(.probe, memory.baseAddress, count: most) >= 0 else { return nil }
         var found: Set<Int> = []
         for i in unsafe 0..<Int(memory[1]) {
             let entry = headerBytes + i * entryBytes

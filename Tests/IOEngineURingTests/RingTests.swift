@@ -1,4 +1,3 @@
-import CLibURing
 import IOEngineCore
 import Testing
 
@@ -7,10 +6,10 @@ import Testing
 @Suite struct RingTests {
     /// A ring whose completion queue is smaller than what is put through it.
     func makeRing(entries: UInt32, completions: UInt32) throws -> Ring {
-        var parameters = io_uring_params()
+        var parameters = URingParameters()
         parameters.flags =
             URingConstants.setUpCompletionQueueSize | URingConstants.setUpSubmitAll
-        parameters.cq_entries = completions
+        parameters.completionEntries = completions
         return try Ring(entries: entries, parameters: &parameters)
     }
 

@@ -27,6 +27,59 @@ import Testing
         if rung == .plain { #expect(!setUp.contains("cooperative")) }
     }
 
+    /// A driver on a rung, with or without an index array; nil: this kernel has no such ring.
+    private func driver(
+        _ rung: URingConfiguration.Rung, hasIndexArray: Bool
+    ) throws -> URingDriver? {
+        var configuration = URingConfiguration(firstRung: rung)
+        configuration.hasIndexArray = hasIndexArray
+        do {
+            return try URingDriver(depth: 8, configuration: configuration)
+        } catch {
+            guard !hasIndexArray, error.errno == .invalidArgument else { throw error }
+            print(
+                "skipped: a ring without an index array, which this kernel does not have (6.6 has)")
+            return nil
+        }
+    }
+
+    @Test(
+        "with an index array and without, everything that is staged arrives in its order",
+        arguments: URingConfiguration.Rung.allCases, [true, false])
+    func indexArrays(_ rung: URingConfiguration.Rung, _ hasIndexArray: Bool) throws {
+        let file = try fileWith(pattern(8 * 512))
+        guard var driver = try driver(rung, hasIndexArray: hasIndexArray) else { return }
+        let setUp = driver.capabilities.setUp
+        #expect(setUp.contains("\(hasIndexArray ? "with" : "without") an index array"), "\(setUp)")
+        let memory = RawMemory(8 * 512)
+        let wanted = pattern(8 * 512)
+        // Several times around the queue, in batches that do not divide it.
+        for round in 0..<50 {
+            memory.fill(with: 0)
+            let count = 1 + round % 7
+            for slot in 0..<count {
+                try driver.mustStage(
+                    IORequest(
+                        .read, UInt32(slot), file.rawValue, memory, place: slot * 512, count: 512,
+                        at: Int64((slot + round) % 8 * 512)))
+            }
+            let results = try driver.finish(count)
+            #expect(results.values.allSatisfy { $0 == 512 })
+            for slot in 0..<count {
+                try #require(memory[slot * 512 + 77] == wanted[(slot + round) % 8 * 512 + 77])
+            }
+        }
+    }
+
+    @Test("what is not asked for is done without where the kernel can")
+    func indexArrayByDefault() throws {
+        let canDoWithout = try driver(.deferred, hasIndexArray: false) != nil
+        let report = try URingReport(depth: 8)
+        #expect(report.hasIndexArray == !canDoWithout)
+        #expect(report.flags.contains("NO_SQARRAY") == canDoWithout)
+        #expect(report.setUp.contains("\(canDoWithout ? "without" : "with") an index array"))
+    }
+
     @Test("capabilities say what there is")
     func capabilities() throws {
         let driver = try URingDriver(depth: 5)
