@@ -60,8 +60,8 @@ extension AIODriver {
         return ended(sleep(until: goal, isFull: isFull, deadline))
     }
 
-    /// A wait ends, and tells of every wake-up so far. One that lies in the ring is taken now: what is
-    /// taken later came later, and ends the next wait.
+    /// A wait ends, and tells of every wake-up so far. One that lies in the ring is taken now: what
+    /// is taken later came later, and ends the next wait.
     @inlinable @inline(__always)
     mutating func ended(_ outcome: IOWaitOutcome) -> IOWaitOutcome {
         guard isListening, context.hasRing else {
@@ -78,8 +78,8 @@ extension AIODriver {
         return wasWoken ? tell(outcome) : outcome
     }
 
-    /// Nobody listens: a wake-up was taken, or there may be one that nobody hears as long as completions
-    /// end each wait.
+    /// Nobody listens: a wake-up was taken, or there may be one that nobody hears as long as
+    /// completions end each wait.
     @usableFromInline
     mutating func endedUnheard(_ outcome: IOWaitOutcome) -> IOWaitOutcome {
         if !isListening { attention.insert(.stoppedListening) }

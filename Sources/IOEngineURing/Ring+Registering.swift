@@ -13,7 +13,8 @@ enum URingRegistration: UInt32 {
 }
 
 extension Ring {
-    /// Registers something with the ring. Returns what the kernel answers: a number, or a negative errno.
+    /// Registers something with the ring. Returns what the kernel answers: a number, or a negative
+    /// errno.
     func register(
         _ what: URingRegistration, _ argument: UnsafeMutableRawPointer?, count: Int
     ) -> Int32 {
@@ -21,8 +22,8 @@ extension Ring {
             memory.descriptor, what.rawValue, argument, UInt32(truncatingIfNeeded: count))
     }
 
-    /// Registers the ring's own descriptor with this thread, so that entering costs no look at the table of
-    /// descriptors. Linux 5.18. Returns the index; nil: the plain number has to serve.
+    /// Registers the ring's own descriptor with this thread, so that entering costs no look at the
+    /// table of descriptors. Linux 5.18. Returns the index; nil: the plain number has to serve.
     static func registerItself(_ memory: RingMemory) -> UInt32? {
         // All ones: any place will do.
         var update = URingUpdate(offset: .max, data: UInt64(memory.descriptor))
@@ -31,11 +32,12 @@ extension Ring {
         return answer == 1 ? update.offset : nil
     }
 
-    /// The calling thread's number. Unlike its address among the C library's it is not soon used again.
+    /// The calling thread's number. Unlike its address among the C library's it is not soon used
+    /// again.
     static var currentThread: Int { linux_direct_call(Int(SYS_gettid), 0, 0, 0, 0, 0, 0) }
 
-    /// Takes the ring's registration with this thread back: it would keep the ring alive as long as the
-    /// thread.
+    /// Takes the ring's registration with this thread back: it would keep the ring alive as long as
+    /// the thread.
     func unregisterItself(_ index: UInt32) {
         var update = URingUpdate(offset: index, data: 0)
         _ = unsafe register(.noRing, &update, count: 1)

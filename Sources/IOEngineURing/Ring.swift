@@ -4,8 +4,8 @@ public import Synchronization
 
 /// The two queues that the process shares with the kernel, and the one system call.
 ///
-/// Ownership: the pointers lead into `memory`, which lives from `init` to `close`; the driver calls each
-/// exactly once. One thread uses it.
+/// Ownership: the pointers lead into `memory`, which lives from `init` to `close`; the driver calls
+/// each exactly once. One thread uses it.
 ///
 /// The queues' counters run freely and wrap at 2^32: all arithmetic on them wraps.
 @safe @usableFromInline
@@ -87,8 +87,8 @@ struct Ring: ~Copyable {
         memory.close()
     }
 
-    /// To be called before a ring is entered by what may be another thread than its own: what its descriptor is
-    /// registered as, is another ring there, or none.
+    /// To be called before a ring is entered by what may be another thread than its own: what its
+    /// descriptor is registered as, is another ring there, or none.
     mutating func leaveThread() {
         guard let registration, registration.thread != Self.currentThread else { return }
         enterDescriptor = UInt32(bitPattern: memory.descriptor)

@@ -1,14 +1,15 @@
 internal import CSystemCalls
 internal import Glibc
 
-/// A ring's descriptor and the two pieces of memory that it shares with the kernel: the queues, and the
-/// submission queue's entries.
+/// A ring's descriptor and the two pieces of memory that it shares with the kernel: the queues, and
+/// the submission queue's entries.
 ///
-/// Set up with the kernel's own interface (`io_uring_setup(2)`) and not with liburing: that library's
-/// structures and defaults differ from version to version, and its header cannot be compiled where the
-/// kernel's headers are older. The kernel's interface only grows.
+/// Set up with the kernel's own interface (`io_uring_setup(2)`) and not with liburing: that
+/// library's structures and defaults differ from version to version, and its header cannot be
+/// compiled where the kernel's headers are older. The kernel's interface only grows.
 ///
-/// Ownership: made in `init`, given back by `close()`, which is called once; nobody uses the memory then.
+/// Ownership: made in `init`, given back by `close()`, which is called once; nobody uses the memory
+/// then.
 @safe
 struct RingMemory {
     let descriptor: Int32
@@ -52,8 +53,8 @@ struct RingMemory {
             throw error
         }
         self.descriptor = descriptor
-        // A forked child must not write into the parent's queues: it has no such mapping. What refuses
-        // that leaves the owner's own look at the fork.
+        // A forked child must not write into the parent's queues: it has no such mapping. What
+        // refuses that leaves the owner's own look at the fork.
         _ = unsafe madvise(queues, queueBytes, MADV_DONTFORK)
         _ = unsafe madvise(entries, entryBytes, MADV_DONTFORK)
     }

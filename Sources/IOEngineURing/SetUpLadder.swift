@@ -131,20 +131,32 @@ struct SetUpLadder {
         return 0
     }
 
-    /// The most kernel workers (Linux 5.15).
+    /// Sees to it that as many kernel workers as there are requests may block (Linux 5.15), or as
+    /// many as asked for. Returns the limits in force, as far as the kernel says.
     mutating func limitWorkers(
         of ring: borrowing Ring, _ limits: URingConfiguration.KernelWorkers
-    ) {
-        if limits.bounded == nil && limits.unbounded == nil { return }
-        // 0 leaves the kernel's own limit; afterwards the array holds what was before.
-        var values = [limits.bounded ?? 0, limits.unbounded ?? 0]
-        let answer = unsafe ring.register(.workerLimits, &values, count: values.count)
-        log.append(
-            answer == 0
-                ? "kernel workers at most \(limits.bounded.map(String.init) ?? "default") bounded, "
-                    + "\(limits.unbounded.map(String.init) ?? "default") unbounded"
-                : "kernel workers: refused with \(ErrnoName(-answer))")
+    ) -> URingConfiguration.KernelWorkers {
+        // Zeros change nothing: the array then holds what is in force, for all rings of this
+        // thread.
+        var found: [UInt32] = [0, 0]
+        var answer = unsafe ring.register(.workerLimits, &found, count: found.count)
+        let enough = max(found[0], UInt32(min(depth, Self.mostWorkers)))
+        let wanted = [limits.bounded ?? enough, limits.unbounded ?? found[1]]
+        if answer == 0, wanted != found {
+            var values = wanted
+            answer = unsafe ring.register(.workerLimits, &values, count: values.count)
+        }
+        guard answer == 0 else {
+            log.append("kernel workers: refused with \(ErrnoName(-answer))")
+            return URingConfiguration.KernelWorkers()
+        }
+        log.append("kernel workers at most \(wanted[0]) bounded, \(wanted[1]) unbounded")
+        return URingConfiguration.KernelWorkers(bounded: wanted[0], unbounded: wanted[1])
     }
+
+    /// Workers that are allowed where nothing is asked for. Each takes about 25 KiB of the kernel's
+    /// memory while it lives.
+    private static let mostWorkers = 1024
 
     private static func names(of flags: UInt32, _ features: UInt32) -> String {
         var names: [String] = []

@@ -14,9 +14,26 @@ public struct URingConfiguration: Sendable {
         }
     }
 
-    /// The most kernel worker threads, for requests that have to block.
-    public struct KernelWorkers: Sendable {
-        /// For regular files and block devices; nil: the kernel's default (queue depth or 4 a CPU).
+    /// The most kernel worker threads, for requests that have to block: syncs, allocates, writes
+    /// through the page cache on most file systems, and whatever waits for a frozen one.
+    ///
+    /// A worker that waits for a file system that does not answer is no use to other files. The
+    /// kernel's own limit of 4 a CPU is soon used up in this way, so the driver allows one for each
+    /// request of the depth, up to 1,024. The kernel starts another worker only when all that it
+    /// has are asleep, so what does not block gets no more of them than before; one takes about 25
+    /// KiB while it lives and ends a few seconds after its last work. Needs Linux 5.15; the
+    /// driver's `capabilities.setUp` and `ioengine doctor` tell what is in force.
+    ///
+    /// The workers belong to the thread that uses the ring. Rings of one thread share them, and the
+    /// larger limit holds unless a smaller one is asked for here.
+    ///
+    /// One thing no limit helps against: the kernel does writes and allocates of one regular file
+    /// one after the other, and tells files apart by 64 numbers only. While a write to one file is
+    /// stuck, the writes through the page cache to about one in 64 other files wait for it. Reads,
+    /// syncs and direct writes do not.
+    public struct KernelWorkers: Equatable, Sendable {
+        /// For regular files and block devices; nil: the queue depth, at least the kernel's default
+        /// of 4 a CPU, at most 1,024.
         public var bounded: UInt32?
         /// For everything else; nil: the kernel's default (RLIMIT_NPROC).
         public var unbounded: UInt32?
@@ -45,8 +62,8 @@ public struct URingConfiguration: Sendable {
     public var registeredDescriptors: UInt32
     /// Where on the ladder to begin.
     public var firstRung: Rung
-    /// Whether the submission queue has an index array; nil: only where the kernel wants one (before
-    /// Linux 6.6). For tests.
+    /// Whether the submission queue has an index array; nil: only where the kernel wants one
+    /// (before Linux 6.6). For tests.
     package var hasIndexArray: Bool?
 
     public init(

@@ -1,5 +1,5 @@
-/// Numbers of the kernel's interface (`include/uapi/linux/io_uring.h`). They never change, and headers may
-/// be older than the kernel that the program runs on.
+/// Numbers of the kernel's interface (`include/uapi/linux/io_uring.h`). They never change, and
+/// headers may be older than the kernel that the program runs on.
 @usableFromInline
 enum URingConstants {
     @inlinable static var setUpSubmissionPolling: UInt32 { 1 << 1 }

@@ -30,8 +30,8 @@ extension URingDriver {
         return .woken
     }
 
-    /// Takes the driver's own entries that come next: nobody need reap for the sake of those, and they would
-    /// end the next wait.
+    /// Takes the driver's own entries that come next: nobody need reap for the sake of those, and
+    /// they would end the next wait.
     private mutating func takeInternalEntries() {
         while ring.ready > 0 {
             let data = unsafe ring.completion(0).pointee.userData

@@ -1,3 +1,4 @@
+internal import Glibc
 public import IOEngineCore
 public import Synchronization
 internal import SystemPackage
@@ -16,10 +17,10 @@ public struct URingDriver: IODriver, ~Copyable {
     @usableFromInline var ring: Ring
     @usableFromInline let depth: Int
     @usableFromInline let wakeUp: WakeUpDescriptor
-    /// Where the ring's own read of the eventfd puts the counter: not 0 while there is a wake-up that no
-    /// wait has told of. The kernel writes before it posts the completion, and once for each time that
-    /// this driver listens, which it does only after the completion was reaped. The ring may write to it
-    /// for as long as it lives.
+    /// Where the ring's own read of the eventfd puts the counter: not 0 while there is a wake-up
+    /// that no wait has told of. The kernel writes before it posts the completion, and once for
+    /// each time that this driver listens, which it does only after the completion was reaped. The
+    /// ring may write to it for as long as it lives.
     @usableFromInline let wakeUpCounter: UnsafeMutablePointer<Atomic<UInt64>>
     @usableFromInline var isListening = false
     /// Requests staged or with the kernel, not yet reaped.
@@ -31,6 +32,9 @@ public struct URingDriver: IODriver, ~Copyable {
     var registeredDescriptors: DescriptorPlaces
     var hasRegisteredMemory = false
     let setUp: String
+    /// The most kernel workers, as far as the kernel says.
+    let kernelWorkers: URingConfiguration.KernelWorkers
+    private let process = getpid()
 
     /// Sets a ring up.
     ///
@@ -57,16 +61,19 @@ public struct URingDriver: IODriver, ~Copyable {
         unsafe wakeUpCounter.initialize(to: Atomic(0))
         let places = ladder.reservePlaces(in: ring, configuration.registeredDescriptors)
         registeredDescriptors = DescriptorPlaces(count: places)
-        ladder.limitWorkers(of: ring, configuration.kernelWorkers)
+        kernelWorkers = ladder.limitWorkers(of: ring, configuration.kernelWorkers)
         setUp = ladder.report
     }
 
     deinit {
+        // In a forked child the ring is the parent's, and its memory is not mapped.
+        guard process == getpid() else { return }
         // The kernel may write to the memory of what is in flight: cancel and wait for it.
         var ring = self.ring
         let wakeUpCounter = unsafe self.wakeUpCounter
         // Ends the entry that listens also where kernels cannot cancel everything (before 5.19).
         if isListening { wakeUp.post() }
+        ring.leaveThread()
         let outstanding = inFlight + cancellations + (isListening ? 1 : 0)
         let settled = URingDriver.settle(&ring, outstanding: outstanding)
         ring.close()

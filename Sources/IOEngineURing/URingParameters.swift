@@ -58,8 +58,8 @@ struct URingTime {
     var nanoseconds: Int64
 }
 
-/// Descriptors for a table's places: `struct io_uring_files_update` of linux/io_uring.h, and, with one number
-/// in place of the address, `struct io_uring_rsrc_update`.
+/// Descriptors for a table's places: `struct io_uring_files_update` of linux/io_uring.h, and, with
+/// one number in place of the address, `struct io_uring_rsrc_update`.
 struct URingUpdate {
     var offset: UInt32
     var reserved: UInt32 = 0

@@ -19,6 +19,9 @@ public struct URingReport: Sendable {
     /// Places in the queues.
     public internal(set) var submissionCapacity: Int
     public internal(set) var completionCapacity: Int
+    /// The most kernel workers, for the thread that asked; nil where the kernel does not say
+    /// (before 5.15).
+    public internal(set) var kernelWorkers: URingConfiguration.KernelWorkers
     /// Places for registered descriptors; 0: there are none.
     public internal(set) var registeredDescriptors: Int
     /// Whether memory of `memoryBytes` can be registered, which RLIMIT_MEMLOCK bounds.
@@ -57,6 +60,7 @@ public struct URingReport: Sendable {
         completionCapacity = Int(driver.ring.completionCapacity)
         registeredDescriptors = driver.registeredDescriptors.count
         hasIndexArray = driver.ring.hasIndexArray
+        kernelWorkers = driver.kernelWorkers
         self.memoryBytes = memoryBytes
         setUp = driver.setUp
         memoryRegistration = Self.register(memoryBytes, with: &driver)

@@ -58,6 +58,8 @@ enum DoctorJSON {
             "missingOperations": uring.missingOperations.map { JSONValue($0) } ?? .null,
             "submissionCapacity": JSONValue(uring.submissionCapacity),
             "completionCapacity": JSONValue(uring.completionCapacity),
+            "hasIndexArray": JSONValue(uring.hasIndexArray),
+            "boundedWorkers": JSONValue(uring.kernelWorkers.bounded.map(Int.init)),
             "registeredDescriptors": JSONValue(uring.registeredDescriptors),
             "memoryBytes": JSONValue(uring.memoryBytes),
             "memoryErrno": JSONValue(memoryErrno),

@@ -126,7 +126,15 @@ enum DoctorText {
                 ),
                 (
                     "queues",
-                    "\(uring.submissionCapacity) submissions, \(uring.completionCapacity) completions"
+                    "\(uring.submissionCapacity) submissions, "
+                        + "\(uring.completionCapacity) completions, "
+                        + "\(uring.hasIndexArray ? "with" : "without") an index array"
+                ),
+                (
+                    "workers",
+                    uring.kernelWorkers.bounded.map {
+                        "at most \($0) that may wait for files and block devices"
+                    } ?? "the kernel does not say how many there may be"
                 ),
                 ("descriptors", "\(uring.registeredDescriptors) places to register them"),
                 ("memory", "\(Number.bytes(Int64(uring.memoryBytes))) \(memory)"),

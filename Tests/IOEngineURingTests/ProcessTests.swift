@@ -43,6 +43,11 @@ import Testing
             before: ["setpriv", "--bounding-set=-ipc_lock", "--inh-caps=-ipc_lock"])
     }
 
+    @Test("a forked child may drop a driver, and harms neither the parent nor its own files")
+    func forkedDriver() {
+        run(["forked-driver"])
+    }
+
     @Test("without a free descriptor the set-up says so, and every driver gives its own back")
     func noDescriptors() {
         run(["no-descriptors"])

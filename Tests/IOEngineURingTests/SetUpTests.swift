@@ -153,6 +153,27 @@ import Testing
         #expect(bytes == 300 * 512)
     }
 
+    @Test(
+        "as many kernel workers may block as there are requests, and a smaller ring takes none away"
+    )
+    func workersForTheDepth() throws {
+        func limits(_ driver: borrowing URingDriver) -> String {
+            let parts = driver.capabilities.setUp.split(separator: ";")
+            return parts.first { $0.contains("kernel workers") }.map(String.init) ?? "none"
+        }
+        let driver = try URingDriver(depth: 300)
+        guard !limits(driver).contains("refused") else {
+            return print("skipped: limits of kernel workers:\(limits(driver))")
+        }
+        #expect(limits(driver).contains("at most 300 bounded"), "\(limits(driver))")
+        let small = try URingDriver(depth: 1)
+        #expect(limits(small).contains("at most 300 bounded"), "\(limits(small))")
+        let large = try URingDriver(depth: 5000)
+        #expect(limits(large).contains("at most 1024 bounded"), "\(limits(large))")
+        let report = try URingReport(depth: 8)
+        #expect(report.kernelWorkers.bounded == 1024)
+    }
+
     @Test("a cap on the kernel's workers is accepted, and work for workers gets done")
     func workers() throws {
         let file = try fileWith([])

@@ -7,7 +7,7 @@ import Synchronization
 import SystemPackage
 
 /// Waits for a child. Fails unless it ended with 0.
-private func expectEnd(of child: pid_t, _ what: String) {
+func expectEnd(of child: pid_t, _ what: String) {
     var status: Int32 = 0
     while unsafe waitpid(child, &status, 0) < 0, errno == EINTR {}
     check(child > 0 && status == 0, "\(what): the child ended with status \(status)")
@@ -25,7 +25,7 @@ private var hasRing: Bool {
 }
 
 /// A child that hangs is killed, which its parent sees, instead of keeping everybody waiting.
-private func boundTime() {
+func boundTime() {
     // The engine's threads block it, and a child forked on one has that from it.
     var signals = sigset_t()
     unsafe sigemptyset(&signals)

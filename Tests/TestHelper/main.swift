@@ -23,6 +23,7 @@ let scenarios: [String: ([String]) throws -> Void] = [
     "many-contexts": manyContexts,
     "forked-context": forkedContext,
     "forked-loop": forkedLoop,
+    "forked-driver": forkedDriver,
     "forked-while-looking": forkedWhileLooking,
     "forked-inside": forkedInside,
     "forked-while-closing": forkedWhileClosing,

@@ -24,9 +24,9 @@ public import SystemPackage
 ///   With nothing in flight it waits for the deadline or the waker. It never throws.
 /// - **wake-ups** are told: after the waker was used, a `submit` with a `minimum` above 0 answers
 ///   ``IOWaitOutcome/woken``, the one that goes on or one of the next, also where completions alone
-///   would have ended it. Several wake-ups may become one answer. Nothing else uses a wake-up up: not a
-///   `submit` for 0, not a `reap`, not an answer that says something else. A layer passes the answer on
-///   at once, even if it wanted to wait longer, and then has nothing to remember.
+///   would have ended it. Several wake-ups may become one answer. Nothing else uses a wake-up up:
+///   not a `submit` for 0, not a `reap`, not an answer that says something else. A layer passes the
+///   answer on at once, even if it wanted to wait longer, and then has nothing to remember.
 /// - **reap** moves finished requests out, as many as the span has room for, without waiting.
 /// - Addresses, vectors and descriptors of a request stay valid until its completion is reaped, and
 ///   not a moment longer.
@@ -48,8 +48,8 @@ public protocol IODriver: ~Copyable, SendableMetatype {
     /// What the driver counts. Default: zeros.
     var counters: IODriverCounters { get }
 
-    /// Ends a wait from another thread, which then answers ``IOWaitOutcome/woken``. Default: does nothing,
-    /// which is right only for a driver whose `submit` never waits.
+    /// Ends a wait from another thread, which then answers ``IOWaitOutcome/woken``. Default: does
+    /// nothing, which is right only for a driver whose `submit` never waits.
     var waker: IOWaker { get }
 
     /// The loop's clock. Default: CLOCK_MONOTONIC. A virtual clock stands still between calls of

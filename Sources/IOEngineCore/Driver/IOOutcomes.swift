@@ -14,8 +14,8 @@ public enum IOWaitOutcome: Equatable, Sendable {
     case ready
     /// The waker was used. Completions may be there as well.
     ///
-    /// This answer, and nothing else, uses a wake-up up: whoever receives it does what the wake-up was
-    /// for, or passes the answer on.
+    /// This answer, and nothing else, uses a wake-up up: whoever receives it does what the wake-up
+    /// was for, or passes the answer on.
     case woken
     /// The deadline passed first.
     case deadlinePassed

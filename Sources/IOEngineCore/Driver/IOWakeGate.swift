@@ -2,9 +2,9 @@ internal import Synchronization
 
 /// Where a driver sleeps that has no wait of the kernel's to sleep in: the other end of its waker.
 ///
-/// A driver keeps one, hands out its ``waker``, and calls ``wait(until:)`` when it has nothing to do.
-/// Work that finishes on other threads ends the wait by ``endWait()``, which is no wake-up. What comes
-/// before the wait ends it at once; several wake-ups become one.
+/// A driver keeps one, hands out its ``waker``, and calls ``wait(until:)`` when it has nothing to
+/// do. Work that finishes on other threads ends the wait by ``endWait()``, which is no wake-up.
+/// What comes before the wait ends it at once; several wake-ups become one.
 ///
 /// Not for drivers that wait in the kernel: they need the wake-up there.
 public final class IOWakeGate: Sendable {
@@ -37,8 +37,8 @@ public final class IOWakeGate: Sendable {
         lock.unlock()
     }
 
-    /// Ends the wait that is going on, or the next one, without a wake-up: there may be something to reap.
-    /// From any thread.
+    /// Ends the wait that is going on, or the next one, without a wake-up: there may be something
+    /// to reap. From any thread.
     public func endWait() {
         lock.lock()
         hasNews.store(true, ordering: .relaxed)
@@ -55,8 +55,8 @@ public final class IOWakeGate: Sendable {
     /// Waits for a wake-up and takes it. Uses no CPU meanwhile.
     ///
     /// - Parameter deadline: On CLOCK_MONOTONIC; nil: none.
-    /// - Returns: `woken` after a wake-up, `ready` after ``endWait()``, `deadlinePassed` when the deadline
-    ///   came first.
+    /// - Returns: `woken` after a wake-up, `ready` after ``endWait()``, `deadlinePassed` when the
+    ///   deadline came first.
     public func wait(until deadline: IOInstant? = nil) -> IOWaitOutcome {
         lock.lock()
         defer { lock.unlock() }

@@ -49,22 +49,22 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
     ///
     /// - Parameters:
     ///   - minimum: Events to wait for; 0: only hand over. A goal: fewer may be finished when it
-    ///     returns, because parts of events, wake-ups, signals and the events' own limits count too, so
-    ///     look and wait again. Never more than are in flight.
+    ///     returns, because parts of events, wake-ups, signals and the events' own limits count
+    ///     too, so look and wait again. Never more than are in flight.
     ///   - deadline: On the driver's clock (``now``); nil: none. With nothing in flight, this waits
-    ///     for the deadline or the waker; without a deadline it returns at once, because nothing that the
-    ///     loop knows of could end it. To sleep until the waker is used, call
+    ///     for the deadline or the waker; without a deadline it returns at once, because nothing
+    ///     that the loop knows of could end it. To sleep until the waker is used, call
     ///     ``waitForAnything(deadline:)``.
-    /// - Returns: `woken` after the waker was used, whatever else is finished. A wake-up between two waits
-    ///   ends the next one.
+    /// - Returns: `woken` after the waker was used, whatever else is finished. A wake-up between
+    ///   two waits ends the next one.
     @inlinable @inline(__always)
     public mutating func wait(minimum: Int = 1, deadline: IOInstant? = nil) -> IOWaitOutcome {
         unsafe core.pointee.wait(minimum: minimum, deadline: deadline)
     }
 
-    /// Hands what was submitted to the kernel and waits until an event is finished, the waker is used or
-    /// the deadline passes, also with nothing in flight: what a loop sleeps in that is fed by other
-    /// threads.
+    /// Hands what was submitted to the kernel and waits until an event is finished, the waker is
+    /// used or the deadline passes, also with nothing in flight: what a loop sleeps in that is fed
+    /// by other threads.
     ///
     /// ```swift
     /// while !isStopped {
@@ -74,11 +74,12 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
     /// }
     /// ```
     ///
-    /// With nothing in flight and no deadline only the waker ends it: somebody has to hold ``waker``.
+    /// With nothing in flight and no deadline only the waker ends it: somebody has to hold
+    /// ``waker``.
     ///
     /// - Parameter deadline: On the driver's clock (``now``); nil: none.
-    /// - Returns: `woken` after the waker was used, `ready` when events may be finished and after a signal.
-    ///   A virtual clock that nothing could move on answers `failed` with EDEADLK.
+    /// - Returns: `woken` after the waker was used, `ready` when events may be finished and after a
+    ///   signal. A virtual clock that nothing could move on answers `failed` with EDEADLK.
     @discardableResult
     public mutating func waitForAnything(deadline: IOInstant? = nil) -> IOWaitOutcome {
         precondition(
@@ -90,17 +91,17 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
     /// Hands what was submitted to the kernel, waits until at least `minimum` events are finished,
     /// and calls the callback of each that is. Callbacks may submit again.
     ///
-    /// It returns earlier when the waker was used, when the deadline passed, when the driver failed, and
-    /// when a signal ended a wait in which nothing finished. With nothing in flight it returns at once,
-    /// unless there is a deadline; see ``wait(minimum:deadline:)``.
+    /// It returns earlier when the waker was used, when the deadline passed, when the driver
+    /// failed, and when a signal ended a wait in which nothing finished. With nothing in flight it
+    /// returns at once, unless there is a deadline; see ``wait(minimum:deadline:)``.
     ///
     /// - Parameters:
     ///   - minimum: Events to finish, unless fewer are in flight; 0: those finished already.
     ///   - deadline: On the driver's clock; nil: none.
-    /// - Returns: How many events came to their callbacks, and how the last wait ended. After a wake-up
-    ///   that is `woken`, so that the caller looks at what it was woken for. A wake-up ends a wait for one
-    ///   event; a wait for more it may only shorten by one, because to the kernel it is an event like any
-    ///   other.
+    /// - Returns: How many events came to their callbacks, and how the last wait ended. After a
+    ///   wake-up that is `woken`, so that the caller looks at what it was woken for. A wake-up ends
+    ///   a wait for one event; a wait for more it may only shorten by one, because to the kernel it
+    ///   is an event like any other.
     @inlinable @discardableResult
     public mutating func run(minimum: Int = 1, deadline: IOInstant? = nil) -> IORun {
         // A callback submits through this pointer, never through `self`: no access overlaps.
@@ -132,7 +133,8 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
                 }
                 run.completed &+= 1
             }
-            // A signal: the caller looks. A mere part of an event, or its own limit, is no reason to return.
+            // A signal: the caller looks. A mere part of an event, or its own limit, is no reason
+            // to return.
             if unsafe run.completed == before && parts == core.pointee.partsFinished { break }
         } while unsafe run.outcome == .ready && run.completed < minimum
             && core.pointee.inFlight > 0

@@ -171,7 +171,8 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
         ready.count &+ huskCount &+ completionCount &- completionHead
     }
 
-    /// What happened to events without finishing them: requests that were answered, and limits that passed.
+    /// What happened to events without finishing them: requests that were answered, and limits that
+    /// passed.
     @inlinable var partsFinished: UInt64 {
         statistics.continuations &+ statistics.retries &+ limitsPassed
     }

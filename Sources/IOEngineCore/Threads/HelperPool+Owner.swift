@@ -107,7 +107,8 @@ extension HelperPool {
     /// Ends the wait that is going on or the next one. From any thread, at any time.
     package func wake() {
         lock.lock()
-        // Release: pairs with the acquire in `takeWakeUp`. Under the lock, so that no sleeper misses it.
+        // Release: pairs with the acquire in `takeWakeUp`. Under the lock, so that no sleeper
+        // misses it.
         let mustSignal = !isWoken.exchange(true, ordering: .releasing) && awaited > 0
         lock.unlock()
         if mustSignal { news.signal() }

@@ -9,6 +9,7 @@ internal import SystemPackage
 @usableFromInline
 package final class WakeUpDescriptor: Sendable {
     package let descriptor: Int32
+    private let process = getpid()
     /// Whether anybody ever asked for a waker: without one, the driver need not listen.
     @usableFromInline let isWanted = Atomic<Bool>(false)
 
@@ -32,7 +33,11 @@ package final class WakeUpDescriptor: Sendable {
         return IOError(operation: .setUp, errno: Errno(rawValue: errno))
     }
 
-    deinit { close(descriptor) }
+    deinit {
+        // A forked child has what is left of the descriptors, perhaps another file under this
+        // number.
+        if process == getpid() { close(descriptor) }
+    }
 
     @inlinable package var isListenedTo: Bool { isWanted.load(ordering: .relaxed) }
 

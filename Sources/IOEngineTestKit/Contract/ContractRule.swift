@@ -52,7 +52,7 @@ public enum ContractRule: String, CaseIterable, Hashable, Sendable {
         case .earlyWaking:
             "a wake-up that the driver sees between two waits is told of by the next one"
         case .busyWaking:
-            "with requests in flight, and while they fail or are repeated, a wait tells of each wake-up"
+            "also with requests in flight, while they fail or are repeated, a wait tells of a wake-up"
         case .lateWaking: "a waker does no harm when its driver is gone"
         case .idling: "a wait uses no CPU"
         case .progress: "with something in flight, submit does not return for ever with nothing"

@@ -73,8 +73,8 @@ extension Checks where Driver: ~Copyable {
         let waker = rig.driver.waker
         let memory = RigMemory(64 * 8)
         for round in 0..<40 {
-            // Neighbours, which a layer may join, and which fail together every other time: then it does
-            // each again.
+            // Neighbours, which a layer may join, and which fail together every other time: then it
+            // does each again.
             for place in 0..<8 {
                 let request = rig.request(
                     .read, round % 2 == 0 ? file.rawValue : noDescriptor, memory, place: place * 64,
