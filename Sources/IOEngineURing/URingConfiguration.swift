@@ -30,7 +30,7 @@ public struct URingConfiguration: Sendable {
     /// One thing no limit helps against: the kernel does writes and allocates of one regular file
     /// one after the other, and tells files apart by 64 numbers only. While a write to one file is
     /// stuck, the writes through the page cache to about one in 64 other files wait for it. Reads,
-    /// syncs and direct writes do not.
+    /// syncs and, on ext4 and xfs since Linux 6.0, direct writes do not.
     public struct KernelWorkers: Equatable, Sendable {
         /// For regular files and block devices; nil: the queue depth, at least the kernel's default
         /// of 4 a CPU, at most 1,024.

@@ -1,7 +1,7 @@
 /// A request as the kernel reads it: `struct io_uring_sqe` of linux/io_uring.h, a cache line, as far as it is
 /// used here.
 ///
-/// Declared here and not taken from liburing, so that inlinable code can fill it field by field.
+/// Declared here and not taken from the kernel's header, so that inlinable code can fill it field by field.
 @safe @frozen @usableFromInline
 struct URingEntry {
     @usableFromInline var operation: URingOperation

@@ -58,11 +58,34 @@ import Testing
         }
     }
 
+    /// Stops what is cancelled in the wait after that in which its deadline passed.
+    private final class Lingering: MockConductor {
+        var stopped: [IOToken] = []
+
+        func submit(_ queue: MockQueue, minimum: Int, deadline: IOInstant?) -> IOWaitOutcome {
+            queue.take()
+            if let token = stopped.popLast() {
+                queue.finish(token, .fails(.canceled))
+                return .ready
+            }
+            let now = queue.device.now
+            if let deadline, deadline > now {
+                queue.device.advanceClock(by: .nanoseconds(deadline.nanoseconds(since: now)))
+            }
+            return minimum > 0 ? .deadlinePassed : .ready
+        }
+
+        func cancel(_ token: IOToken, _ queue: MockQueue) -> IOCancellation {
+            stopped.append(token)
+            return .requested
+        }
+    }
+
     @Test func theLimitOfAnEventDoesNotEndARun() throws {
         let device = MockDevice()
         let file = device.makeFile(Array(repeating: 1, count: 100))
-        device.answer([.read], with: .isHeld)
-        var loop = try Loop(depth: 4, driver: device.makeDriver(depth: 4))
+        var loop = try Loop(
+            depth: 4, driver: device.makeDriver(depth: 4, conductor: Lingering()))
         let limits = IOLimits(deadline: loop.now.advanced(by: .milliseconds(1)))
         _ = loop.submit(.read(file, into: IOBuffer(capacity: 8), at: 0), limits)
         let run = loop.run(minimum: 1, deadline: loop.now.advanced(by: .seconds(1)))
