@@ -15,6 +15,8 @@ struct FencedRequest: Sendable {
     @usableFromInline let position: Int
     @usableFromInline let sequence: UInt64
     @usableFromInline let action: Action
+    /// What had ended without a slot when this came first: so many must have been called back before.
+    @usableFromInline var refusals: Int?
 }
 
 /// A drain that waits for what was in flight when it began.
@@ -193,11 +195,19 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
                 let isOurs = (try? descriptor.close()) != nil
                 reply.give(isOurs)
             case .drain(let reply):
-                if draining != nil || !refused.isEmpty { return }
+                if draining != nil || !hasCalledRefused() { return }
                 beginDrain(first, reply)
             }
             fenced.removeFirst()
         }
+    }
+
+    /// Whether what had ended without a slot when the first fenced request's turn came was called back.
+    /// What ends so later is not waited for: callbacks could keep it coming.
+    private mutating func hasCalledRefused() -> Bool {
+        let target = fenced[0].refusals ?? refusedTaken + refused.count
+        fenced[0].refusals = target
+        return refusedTaken >= target
     }
 
     /// From now on it is counted what the drain waits for.

@@ -26,6 +26,8 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
     @usableFromInline var returnsTakenFor = -1
     /// Ended without ever having had a slot, on their way to their callbacks.
     @usableFromInline var refused = UniqueDeque<IOEvent<Callback>>()
+    /// How many of them were taken out so far.
+    @usableFromInline var refusedTaken = 0
     /// The callback that runs may submit once although there is no room.
     @usableFromInline var hasRight = false
 
@@ -152,10 +154,15 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
         // Callbacks that submit what is finished at once must not keep the others waiting.
         var left = unsafe 2 &* core.pointee.depth
         var mayReap = true
+        // Those that callbacks add are for the next round.
+        var refusedLeft = unsafe me.pointee.refused.count
+        unsafe core.pointee.readyQuota = -1
         while left > 0 {
             left &-= 1
-            if unsafe !me.pointee.refused.isEmpty || core.pointee.huskCount > 0 {
-                guard let event = unsafe me.pointee.nextFinished(&mayReap) else { break }
+            if unsafe refusedLeft > 0 || core.pointee.huskCount > 0 {
+                guard let event = unsafe me.pointee.nextFinished(&mayReap, &refusedLeft) else {
+                    break
+                }
                 unsafe me.pointee.hasRight = true
                 let start = unsafe core.pointee.callbackStart
                 event.complete(submitter)
@@ -228,10 +235,12 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
         let core = unsafe me.pointee.core
         var left = unsafe 2 &* core.pointee.depth
         var mayReap = true
+        var refusedLeft = unsafe me.pointee.refused.count
+        unsafe core.pointee.readyQuota = -1
         while left > 0 {
             let remaining = unsafe core.pointee.drainRemaining
             let husks = unsafe core.pointee.huskCount
-            guard let event = unsafe me.pointee.nextFinished(&mayReap) else { break }
+            guard let event = unsafe me.pointee.nextFinished(&mayReap, &refusedLeft) else { break }
             left &-= 1
             // An abandoned event counts until it settles, but its callback belongs to the drain under way
             // too.
@@ -251,17 +260,23 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
     }
 
     /// The next event to call back.
+    ///
+    /// - Parameter refusedLeft: How many of `refused` belong to this round.
     @inlinable @inline(__always)
-    mutating func nextFinished(_ mayReap: inout Bool) -> IOEvent<Callback>? {
-        if !refused.isEmpty { return nextRefused() }
+    mutating func nextFinished(
+        _ mayReap: inout Bool, _ refusedLeft: inout Int
+    ) -> IOEvent<Callback>? {
+        if refusedLeft > 0 { return nextRefused(&refusedLeft) }
         return unsafe core.pointee.next(&mayReap)
     }
 
     /// One that never had a slot, if the workers have a place for it: those are as many as there are slots
     /// and places in the queue, but what callbacks submitted in addition counts too.
     @usableFromInline
-    mutating func nextRefused() -> IOEvent<Callback>? {
+    mutating func nextRefused(_ refusedLeft: inout Int) -> IOEvent<Callback>? {
         if !hasDeliveryRoom { return unsafe core.pointee.next() }
+        refusedLeft &-= 1
+        refusedTaken &+= 1
         unsafe core.pointee.statistics.completed &+= 1
         return refused.removeFirst()
     }

@@ -37,7 +37,8 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
     /// }
     /// ```
     ///
-    /// - Returns: How many there were; at most twice the depth, however fast they finish.
+    /// - Returns: How many there were; at most twice the depth, however fast they finish. What is refused
+    ///   meanwhile is shown the next time.
     @inlinable @inline(__always) @discardableResult
     public mutating func forEachFinished(
         _ body: (inout IOEvent<Callback>) -> IODisposition
@@ -119,6 +120,7 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
                 minimum: minimum &- run.completed, deadline: deadline)
             let before = run.completed
             let parts = unsafe core.pointee.partsFinished
+            unsafe core.pointee.readyQuota = -1
             var mayReap = true
             while run.completed < most, unsafe !core.pointee.life.pointee.isForked {
                 if unsafe core.pointee.huskCount > 0 {

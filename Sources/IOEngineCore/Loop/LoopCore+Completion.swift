@@ -5,6 +5,22 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         // What was reaped before a fork is the parent's.
         if unsafe life.pointee.isForked { return nil }
         var mayReap = true
+        if let event = next(&mayReap) { return event }
+        return ready.isEmpty ? nil : nextOfNewPass()
+    }
+
+    /// The first event of the pass after one that has just ended, for who pulls events and does not wait
+    /// between two passes. Who submits what is refused again and again would never wait, so after many
+    /// refusals deadlines are looked at and staged requests handed down here.
+    @inlinable @inline(never)
+    mutating func nextOfNewPass() -> IOEvent<Callback>? {
+        readyQuota = -1
+        if refusalsTaken >= depth {
+            refusalsTaken = 0
+            expireTimers()
+            if atDriver > 0 || !waiting.isEmpty { flush() }
+        }
+        var mayReap = true
         return next(&mayReap)
     }
 
@@ -27,6 +43,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         var handled = 0
         if unsafe life.pointee.isForked { return 0 }
         if huskCount > 0 { handled = showHusks(body) }
+        readyQuota = -1
         var mayReap = true
         while handled < limit, let number = nextFinished(&mayReap) {
             handled &+= 1
@@ -65,11 +82,16 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         return handled
     }
 
-    /// The slot of the next finished event.
+    /// The slot of the next finished event, or nil at the end of a pass.
+    ///
+    /// One pass takes the refusals that were there when it first looked, then what the driver has finished.
+    /// What is refused meanwhile is for the next pass: an event that is submitted again each time that it
+    /// is refused keeps neither completions nor the next wait, with its deadlines, from having their turn.
+    /// Whoever begins a pass says so by a negative `readyQuota`.
     @inlinable @inline(__always)
     mutating func nextFinished(_ mayReap: inout Bool) -> UInt32? {
         while true {
-            if !ready.isEmpty { return ready.pop() }
+            if !ready.isEmpty, let number = nextReady() { return number }
             if completionHead == completionCount {
                 guard mayReap, reap() else { return nil }
                 mayReap = unsafe completionCount == completions.count
@@ -86,6 +108,16 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             }
             if settle(number, completion.result) { return number }
         }
+    }
+
+    /// The next of the refusals that belong to this pass; only if there is any refusal.
+    @inlinable @inline(never)
+    mutating func nextReady() -> UInt32? {
+        if readyQuota < 0 { readyQuota = ready.count }
+        if readyQuota == 0 { return nil }
+        readyQuota &-= 1
+        refusalsTaken &+= 1
+        return ready.pop()
     }
 
     /// The same off the common path, where the driver's `reap` is not to be inlined.

@@ -85,6 +85,10 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
     @usableFromInline var coarseNow: Int64 = 0
     /// The driver is gone for good: closed for ever.
     @usableFromInline var isGone = false
+    /// How many of `ready` the pass under way may still take; negative: it has not looked yet.
+    @usableFromInline var readyQuota = -1
+    /// Refusals that were handed out since the last flush on their account.
+    @usableFromInline var refusalsTaken = 0
     @usableFromInline var statistics = IOStatistics()
     /// Times that an event's own limit passed.
     @usableFromInline var limitsPassed: UInt64 = 0
