@@ -100,6 +100,7 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
     @inlinable
     mutating func admit() {
         isOutOfRoom = false
+        if isDriverDead { return stopBacklog() }
         if workers != nil { slotsSeen = shared.slotsReturned.load(ordering: .acquiring) }
         while true {
             let isReady = shared.queue.isReady()
@@ -123,6 +124,10 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
         }
         if shared.producers.waiting.load(ordering: .relaxed) > 0 { letProducersIn() }
     }
+
+    /// Nothing begins on a dead driver.
+    @usableFromInline
+    mutating func stopBacklog() { _ = stopInBacklog(.cancelled) { _ in true } }
 
     /// Gives the first parked event a slot. False: there is none.
     @inlinable

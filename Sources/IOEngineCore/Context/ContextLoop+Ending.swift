@@ -21,6 +21,7 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
         shared.closeIntake()
         beginEnding(.min)
         isDriverDead = true
+        unsafe core.pointee.isDead = true
     }
 
     /// Finishes, then cancels, then gives up. False: all has settled, the loop may go.

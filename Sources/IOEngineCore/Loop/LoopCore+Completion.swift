@@ -220,7 +220,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
                         IOFailure(errno: Errnos.fileTooLarge, reason: .fileSizeLimit))
                     continue
                 }
-                stage(number)
+                begin(number)
                 return false
             case .again(let mayBlock):
                 let known = knownSyncFailure(number)
@@ -230,7 +230,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
                 }
                 statistics.retries &+= 1
                 if mayBlock { unsafe slot.pointee.machine.traits.insert(.mayBlock) }
-                stage(number)
+                begin(number)
                 return false
             case .examine:
                 step = examine(number)

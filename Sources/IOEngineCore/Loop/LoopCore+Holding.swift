@@ -148,7 +148,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             let failure = unsafe knownRefusal(of: slots.event(number), record)
             if !failure.isNone { return refuse(number, failure) }
         }
-        stage(number)
+        begin(number)
     }
 
     /// What a sync must neither begin nor be repeated after, and not succeed with: the kernel tells of

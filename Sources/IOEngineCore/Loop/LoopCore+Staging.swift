@@ -6,6 +6,14 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         stageLater(number)
     }
 
+    /// Stages the next request of an event that is not new. Nothing begins or goes on once the driver is
+    /// dead: the event ends with what it has.
+    @usableFromInline
+    mutating func begin(_ number: UInt32) {
+        if isDead { return refuse(number, .kernel(Errnos.canceled)) }
+        stage(number)
+    }
+
     /// Offers the event's next request to the driver. False: no room.
     @inlinable @inline(__always)
     mutating func offer(_ number: UInt32) -> Bool {
@@ -54,7 +62,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     mutating func stageWaiting() {
         while !waiting.isEmpty {
             let number = waiting.pop()
-            let known = knownSyncFailure(number)
+            let known = isDead ? .kernel(Errnos.canceled) : knownSyncFailure(number)
             if !known.isNone {
                 refuse(number, known)
                 continue

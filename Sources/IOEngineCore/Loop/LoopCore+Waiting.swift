@@ -159,6 +159,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     mutating func abandonAll() {
         // Its requests may still be with the kernel, under the numbers of slots that come free here.
         isGone = true
+        isDead = true
         // Nothing that ends now may set anything else going.
         for number in 0..<depth { unsafe policies[number].chainNext = 0 }
         keepAbandoned()

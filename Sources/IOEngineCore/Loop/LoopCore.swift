@@ -85,6 +85,8 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
     @usableFromInline var coarseNow: Int64 = 0
     /// The driver is gone for good: closed for ever.
     @usableFromInline var isGone = false
+    /// The driver does not work any more: nothing is staged.
+    @usableFromInline var isDead = false
     /// How many of `ready` the pass under way may still take; negative: it has not looked yet.
     @usableFromInline var readyQuota = -1
     /// Refusals that were handed out since the last flush on their account.

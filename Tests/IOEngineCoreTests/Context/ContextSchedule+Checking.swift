@@ -16,6 +16,9 @@ extension ContextSchedule {
             problem("event \(id): begins although it was said to be cancelled")
         }
         if record.refusal != nil { problem("event \(id): begins although it is bad") }
+        if unsafe context.side.pointee.isDriverDead {
+            problem("event \(id): begins although the driver is dead")
+        }
         if script.requests.count > context.depth { problem("more at the driver than the depth") }
         records[id].isAtDriver = true
         records[id].requests += 1
