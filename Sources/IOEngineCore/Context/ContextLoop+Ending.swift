@@ -31,24 +31,24 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
         let now = unsafe me.pointee.core.pointee.driver.now().nanoseconds
         if unsafe me.pointee.isDriverDead {
             // Called back as ever, from the loop or by workers: a callback may come in again.
-            _ = unsafe cancelAll(nil, me)
+            _ = unsafe cancelAll(.all, me)
             unsafe me.pointee.core.pointee.abandonInFlight()
         } else if unsafe me.pointee.endDeadline <= now {
             switch unsafe me.pointee.endStage {
             case .finishing:
                 unsafe me.pointee.endStage = .cancelling
                 unsafe me.pointee.endDeadline = now + grace
-                _ = unsafe cancelAll(nil, me)
+                _ = unsafe cancelAll(.all, me)
             case .cancelling:
                 unsafe me.pointee.endStage = .abandoning
-                _ = unsafe cancelAll(nil, me)
+                _ = unsafe cancelAll(.all, me)
                 unsafe me.pointee.core.pointee.abandonInFlight()
             case .abandoning: break
             }
         }
         if unsafe me.pointee.endStage == .abandoning {
             // What an event given up was holding back has begun meanwhile, or never will.
-            _ = unsafe cancelAll(nil, me)
+            _ = unsafe cancelAll(.all, me)
             unsafe me.pointee.core.pointee.abandonInFlight()
         }
         guard unsafe me.pointee.hasCalledAll() else { return true }

@@ -53,8 +53,8 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
         case .cancel(let ticket, let reply):
             let answer = unsafe cancel(ticket, me)
             reply?.give(answer)
-        case .cancelAll(let descriptor, let reply):
-            let count = unsafe cancelAll(descriptor, me)
+        case .cancelAll(let scope, let reply):
+            let count = unsafe cancelAll(scope, me)
             reply?.give(count)
         case .drain(let fence, let reply):
             unsafe me.pointee.fence(fence, .drain(reply))
@@ -94,17 +94,15 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
     }
 
     @usableFromInline
-    static func cancelAll(_ descriptor: Int32?, _ me: UnsafeMutablePointer<Self>) -> Int {
-        let inFlight = unsafe me.pointee.core.pointee.cancelAll(of: descriptor)
-        let waiting = unsafe me.pointee.stopInBacklog(.cancelled) { queued in
-            descriptor == nil || queued.event.descriptor == descriptor
-        }
+    static func cancelAll(_ scope: EventScope, _ me: UnsafeMutablePointer<Self>) -> Int {
+        let inFlight = unsafe me.pointee.core.pointee.cancelAll(scope)
+        let waiting = unsafe me.pointee.stopInBacklog(.cancelled) { scope.includes($0.event) }
         return inFlight + waiting
     }
 
     private mutating func forget(_ number: Int32, onlySyncError: Bool) -> Bool {
         if !onlySyncError {
-            return unsafe core.pointee.forget(number, onlyRegistration: false)
+            return unsafe core.pointee.forget(number)
         }
         loop.clearSyncError(FileDescriptor(rawValue: number))
         return true

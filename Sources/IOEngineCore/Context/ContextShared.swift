@@ -184,7 +184,7 @@ final class ContextShared<Callback: IOCallback & ~Copyable>: WorkerClient, @unch
 @usableFromInline
 enum ContextLetter: Sendable {
     case cancel(IOTicket, Reply<IOCancellation>?)
-    case cancelAll(Int32?, Reply<Int>?)
+    case cancelAll(EventScope, Reply<Int>?)
     /// Answered when everything accepted before position `fence` of the queue has been called back.
     case drain(fence: Int, Reply<Bool>)
     /// Closes a descriptor when everything accepted before has reached the loop.

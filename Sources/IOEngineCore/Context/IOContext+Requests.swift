@@ -26,7 +26,9 @@ extension IOContext where Callback: ~Copyable, Driver: ~Copyable {
         return reply.wait() ?? .unknown
     }
 
-    /// Asks for every event of a descriptor to be stopped, also those that have no slot yet.
+    /// Asks for every event of a descriptor to be stopped, also those that have no slot yet. Events of
+    /// another owner of the same number, such as a file that was opened after this one was closed, are
+    /// left alone.
     ///
     /// Waits for the loop to have asked, not for the events to settle: for that, ``drain()`` or
     /// ``close(_:)``. On another thread of the engine's it does not wait.
@@ -34,31 +36,35 @@ extension IOContext where Callback: ~Copyable, Driver: ~Copyable {
     /// - Returns: How many events there were; 0 where it did not wait.
     @discardableResult
     public func cancelAll(_ descriptor: IODescriptor) -> Int {
-        cancelAll(number: descriptor.rawValue)
+        cancelAll(.object(descriptor))
     }
 
-    /// The same for a plain descriptor.
+    /// Asks for every event of a plain descriptor to be stopped, also those that have no slot yet. Events
+    /// of an ``IODescriptor`` with the same number are left alone. Waits as
+    /// ``cancelAll(_:)-(IODescriptor)`` does.
+    ///
+    /// - Returns: How many events there were; 0 where it did not wait.
     @discardableResult
     public func cancelAll(_ descriptor: FileDescriptor) -> Int {
-        cancelAll(number: descriptor.rawValue)
+        cancelAll(.number(descriptor.rawValue))
     }
 
     /// Asks for every event to be stopped.
     @discardableResult
-    public func cancelAll() -> Int { cancelAll(number: nil) }
+    public func cancelAll() -> Int { cancelAll(.all) }
 
-    private func cancelAll(number: Int32?) -> Int {
+    private func cancelAll(_ scope: EventScope) -> Int {
         if shared.isForked { return 0 }
         if shared.isOnLoop, let side = unsafe shared.loopSide {
             return unsafe ContextLoop<Callback, Driver>.cancelAll(
-                number, side.assumingMemoryBound(to: ContextLoop<Callback, Driver>.self))
+                scope, side.assumingMemoryBound(to: ContextLoop<Callback, Driver>.self))
         }
         if EngineThread.isCurrentOurs {
-            _ = shared.send(.cancelAll(number, nil))
+            _ = shared.send(.cancelAll(scope, nil))
             return 0
         }
         let reply = Reply<Int>()
-        guard shared.send(.cancelAll(number, reply)) else { return 0 }
+        guard shared.send(.cancelAll(scope, reply)) else { return 0 }
         return reply.wait() ?? 0
     }
 

@@ -4,7 +4,7 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
     /// Registers a pool's memory with the driver, so that the kernel need not pin it for each IO.
     ///
     /// One pool at a time: a second takes the place of the first, which is refused (EBUSY) while
-    /// anything is in flight. Without registration everything works the same, a little slower; the
+    /// anything is in flight, requests of abandoned events included. Without registration everything works the same, a little slower; the
     /// answer says why. Honoured by io_uring.
     public mutating func register(_ pool: IOBufferPool) -> IORegistration {
         unsafe core.pointee.register(pool)
@@ -14,8 +14,8 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
     ///
     /// The loop does this by itself while an `IODescriptor` has events in flight without a pause. Asked
     /// for here, it stays registered until an event names the same number as a plain descriptor, or
-    /// until ``unregister(_:)``, ``forget(_:)`` or the loop's end; io_uring keeps
-    /// the file open for as long. Without registration everything works the same, a little slower.
+    /// until ``unregister(_:)`` or the loop's end; io_uring keeps the file open for as long, and kernels
+    /// such as 6.1 up to a second longer. Without registration everything works the same, a little slower.
     public mutating func register(_ descriptor: IODescriptor) -> IORegistration {
         unsafe core.pointee.register(descriptor.rawValue, descriptor)
     }
@@ -25,17 +25,19 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
         unsafe core.pointee.register(descriptor.rawValue, nil)
     }
 
-    /// Ends a descriptor's registration. False: events of it are in flight, nothing happened.
+    /// Ends a descriptor's registration; that of another owner of the same number stays. False: events
+    /// of it are in flight, nothing happened.
     @discardableResult
     public mutating func unregister(_ descriptor: IODescriptor) -> Bool {
-        unsafe core.pointee.forget(descriptor.rawValue, onlyRegistration: true)
+        unsafe core.pointee.unregister(descriptor)
     }
 
-    /// Drops what the loop knows of a descriptor number, its registration and a failed sync included.
-    /// Call it when you close a plain descriptor. False: events of it are in flight, nothing happened.
+    /// Drops what the loop knows of a plain descriptor number, its registration and a failed sync
+    /// included. Call it when you close a plain descriptor. What belongs to an ``IODescriptor`` that has
+    /// the number now stays. False: events of the number are in flight, nothing happened.
     @discardableResult
     public mutating func forget(_ descriptor: FileDescriptor) -> Bool {
-        unsafe core.pointee.forget(descriptor.rawValue, onlyRegistration: false)
+        unsafe core.pointee.forget(descriptor.rawValue)
     }
 
     /// Says that what an earlier, failed sync of this plain descriptor lost was written again or is
@@ -54,7 +56,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         let address = unsafe UInt(bitPattern: Unmanaged.passUnretained(pool.storage).toOpaque())
         if address == registeredPool { return .registered(index: 0) }
         if registeredStorage != nil {
-            guard inFlight == 0 else {
+            // The kernel waits for requests on the old one, of abandoned events too, before it lets go.
+            guard occupied == 0 else {
                 return .unavailable(errno: Errno.resourceBusy.rawValue)
             }
             _ = unsafe driver.register(regions: [])
@@ -99,13 +102,28 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         return answer
     }
 
-    mutating func forget(_ number: Int32, onlyRegistration: Bool) -> Bool {
+    mutating func unregister(_ object: IODescriptor) -> Bool {
         if unsafe life.pointee.isForked { return false }
-        guard number >= 0, let record = unsafe table.find(number) else { return true }
+        guard object.rawValue >= 0, let record = unsafe table.find(object.rawValue),
+            unsafe record.pointee.identity == object.identity
+        else { return true }
         if unsafe record.pointee.inFlight > 0 { return false }
         unsafe endLingering(of: record)
         unsafe endRegistration(record)
-        if !onlyRegistration { unsafe record.pointee = DescriptorRecord() }
+        return true
+    }
+
+    mutating func forget(_ number: Int32) -> Bool {
+        if unsafe life.pointee.isForked { return false }
+        guard number >= 0, let record = unsafe table.find(number) else { return true }
+        if unsafe record.pointee.inFlight > 0 { return false }
+        if unsafe record.pointee.identity != 0 {
+            // An object's by now; of the plain descriptor only its failed sync is left.
+            unsafe record.pointee.syncErrno = 0
+            return true
+        }
+        unsafe endRegistration(record)
+        unsafe record.pointee = DescriptorRecord()
         return true
     }
 }

@@ -25,16 +25,22 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
 
     /// Asks for every event of a descriptor to be stopped. Does not wait: run the loop.
     ///
+    /// Events of another owner of the same number, such as a file that was opened after this one was
+    /// closed, are left alone.
+    ///
     /// - Returns: How many events there were.
     @discardableResult
     public mutating func cancelAll(_ descriptor: IODescriptor) -> Int {
-        unsafe core.pointee.cancelAll(of: descriptor.rawValue)
+        unsafe core.pointee.cancelAll(.object(descriptor))
     }
 
-    /// The same for a plain descriptor.
+    /// Asks for every event of a plain descriptor to be stopped. Does not wait: run the loop. Events of an
+    /// ``IODescriptor`` with the same number are left alone.
+    ///
+    /// - Returns: How many events there were.
     @discardableResult
     public mutating func cancelAll(_ descriptor: FileDescriptor) -> Int {
-        unsafe core.pointee.cancelAll(of: descriptor.rawValue)
+        unsafe core.pointee.cancelAll(.number(descriptor.rawValue))
     }
 
     /// Asks for every event in flight to be stopped.
@@ -42,7 +48,7 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
     /// - Returns: How many events there were.
     @discardableResult
     public mutating func cancelAll() -> Int {
-        unsafe core.pointee.cancelAll(of: nil)
+        unsafe core.pointee.cancelAll(.all)
     }
 
     /// Gives up everything that the driver still has: each event comes back with the next

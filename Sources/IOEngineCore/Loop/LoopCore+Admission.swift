@@ -338,11 +338,13 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
                     return IOFailure(errno: bad, reason: .closedDescriptor)
                 }
                 unsafe record.pointee.objectInFlight += 1
-            } else {
-                // Two owners of one number at once: this event holds its own by itself.
-                if !object.hold() { return IOFailure(errno: bad, reason: .closedDescriptor) }
-                unsafe slot.pointee.machine.traits.insert(.holdsObject)
+            } else if !object.hold() {
+                return IOFailure(errno: bad, reason: .closedDescriptor)
             }
+        }
+        // Two owners of one number at once.
+        if unsafe record.pointee.identity != identity {
+            unsafe slot.pointee.machine.traits.insert(.isGuest)
         }
         unsafe record.pointee.inFlight += 1
         unsafe slot.pointee.record = unsafe record
@@ -421,7 +423,16 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     @usableFromInline
     mutating func pause(_ record: UnsafeMutablePointer<DescriptorRecord>) {
         unsafe record.pointee.streak = 0
-        if unsafe record.pointee.isBusyRegistered && record.pointee.inFlight == 0 {
+        unsafe endRegistrationOfIdle(record)
+    }
+
+    /// Ends the registration of an object that is not busy any more, once no request uses it: plain events
+    /// of the same number may be in flight longer than the object's own.
+    @usableFromInline
+    mutating func endRegistrationOfIdle(_ record: UnsafeMutablePointer<DescriptorRecord>) {
+        if unsafe record.pointee.isBusyRegistered && record.pointee.inFlight == 0
+            && record.pointee.streak == 0
+        {
             unsafe endRegistration(record)
         }
     }

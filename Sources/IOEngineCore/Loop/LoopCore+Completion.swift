@@ -315,7 +315,12 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         let event = unsafe slots.event(number)
         unsafe record.pointee.inFlight &-= 1
         if unsafe event.pointee.action.changesData { unsafe noteWriteSettled(number, record) }
-        if unsafe event.pointee.unretainedObject != nil { unsafe letGo(event, slot, record) }
+        if unsafe slot.pointee.machine.traits.contains(.isGuest) {
+            unsafe event.pointee.descriptorObject?.release()
+            unsafe endRegistrationOfIdle(record)
+        } else if unsafe event.pointee.unretainedObject != nil {
+            unsafe letGo(record)
+        }
     }
 
     /// As `leaveDescriptor`, but where nothing special is about the event it stays entered while
@@ -325,7 +330,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         let slot = unsafe slots.slot(number)
         let event = unsafe slots.event(number)
         guard let record = unsafe slot.pointee.record,
-            unsafe !slot.pointee.machine.traits.contains(.holdsObject)
+            unsafe !slot.pointee.machine.traits.contains(.isGuest)
         else {
             leaveDescriptor(number)
             return unsafe Stay()
@@ -343,19 +348,6 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         guard let record = unsafe stay.record else { return }
         unsafe record.pointee.inFlight &-= 1
         if unsafe stay.object != nil { unsafe letGo(record) }
-    }
-
-    /// The event no longer holds its descriptor object.
-    @inlinable
-    mutating func letGo(
-        _ event: UnsafeMutablePointer<IOEvent<Callback>>, _ slot: UnsafeMutablePointer<LoopSlot>,
-        _ record: UnsafeMutablePointer<DescriptorRecord>
-    ) {
-        if unsafe slot.pointee.machine.traits.contains(.holdsObject) {
-            unsafe event.pointee.descriptorObject?.release()
-        } else {
-            unsafe letGo(record)
-        }
     }
 
     /// One event less holds the record's object.

@@ -34,9 +34,9 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         return nil
     }
 
-    /// Stops every event of a descriptor, or of all. Returns how many were in flight.
+    /// Stops every event that a scope includes. Returns how many were in flight.
     @usableFromInline
-    mutating func cancelAll(of descriptor: Int32?) -> Int {
+    mutating func cancelAll(_ scope: EventScope) -> Int {
         var count = 0
         if unsafe life.pointee.isForked { return 0 }
         for number in 0..<UInt32(depth) {
@@ -45,9 +45,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             case .vacant, .finished, .abandoned: continue
             case .held, .waiting, .inFlight: break
             }
-            if let descriptor, unsafe slots.event(number).pointee.descriptor != descriptor {
-                continue
-            }
+            guard unsafe scope.includes(slots.event(number).pointee) else { continue }
             count += 1
             _ = stop(number, .cancelled)
         }

@@ -327,7 +327,7 @@ extension ContextSchedule {
             hit(.cancel, id)
             if records[id].stopped == nil { records[id].stopped = script.clock }
         }
-        _ = context.cancelAllOnLoop(descriptor)
+        _ = context.cancelAllOnLoop(scope(descriptor))
         // Others may have submitted while the driver cancelled: those are swept too.
         for id in records.indices
         where isPending(id, on: descriptor) && records[id].stopped == nil {
@@ -339,9 +339,18 @@ extension ContextSchedule {
     private func cancelAllByLetter() {
         let descriptor: Int32? = chance.happens(70) ? Int32(3 + chance.below(4)) : nil
         let reply = Reply<Int>()
-        if context.shared.send(.cancelAll(descriptor, reply)) {
+        if context.shared.send(.cancelAll(scope(descriptor), reply)) {
             sweeps.append(OpenSweep(descriptor: descriptor, reply: reply))
         }
+    }
+
+    /// All events of a number have the same owner here, unless it is gone.
+    private func scope(_ descriptor: Int32?) -> EventScope {
+        guard let descriptor else { return .all }
+        guard descriptor >= 5, let object = objects[Int(descriptor) - 5] else {
+            return .number(descriptor)
+        }
+        return .object(object)
     }
 
     func isPending(_ id: Int, on descriptor: Int32?) -> Bool {

@@ -65,7 +65,7 @@ final class HandDrivenContext<Callback: IOCallback> {
     }
 
     func cancelOnLoop(_ ticket: IOTicket) -> IOCancellation { unsafe Loop.cancel(ticket, side) }
-    func cancelAllOnLoop(_ descriptor: Int32?) -> Int { unsafe Loop.cancelAll(descriptor, side) }
+    func cancelAllOnLoop(_ scope: EventScope) -> Int { unsafe Loop.cancelAll(scope, side) }
     var snapshot: IOContextSnapshot { unsafe side.pointee.snapshot() }
 
     var hasCalledAll: Bool { shared.allCalled.load(ordering: .relaxed) }

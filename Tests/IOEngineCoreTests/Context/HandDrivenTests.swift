@@ -210,7 +210,7 @@ import Testing
         for _ in 0..<2 { _ = context.cycle() }
         #expect(unsafe tickets.count == 2)
         let reply = Reply<Int>()
-        _ = context.shared.send(.cancelAll(nil, reply))
+        _ = context.shared.send(.cancelAll(.all, reply))
         for _ in 0..<3 { _ = context.cycle() }
         #expect(reply.answer == 4)
         #expect(try answers.take() == [.unknown])
