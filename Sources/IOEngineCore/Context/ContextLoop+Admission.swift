@@ -40,8 +40,8 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
         chain: consuming UniqueArray<IOEvent<Callback>>, _ limits: IOLimits
     ) -> IOChainSubmission<Callback> {
         if isClosed { return .closed(chain) }
-        if unsafe chain.count > core.pointee.depth {
-            return unsafe .tooLong(chain, limit: core.pointee.depth)
+        if unsafe chain.count > core.pointee.usableSlots {
+            return unsafe .tooLong(chain, limit: core.pointee.usableSlots)
         }
         if workers != nil { takeReturns() }
         if hasBacklog { admit() }
@@ -134,6 +134,11 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
     mutating func admitParked() -> Bool {
         guard hasRoom(1), unsafe core.pointee.hasBytesIfBounded(for: parked[0].queued.event)
         else {
+            if unsafe core.pointee.usableSlots == 0 {
+                let stuck = parked.removeFirst()
+                refuse(stuck.queued, slotsAbandoned, isStopped: false)
+                return true
+            }
             isOutOfRoom = true
             return false
         }
@@ -151,6 +156,10 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
             unsafe core.pointee.hasBytesIfBounded(for: shared.queue.first.pointee.event),
             unsafe count == 1 || core.pointee.maximumBytes == .max || hasBytesForChain(count)
         else {
+            if unsafe count > core.pointee.usableSlots {
+                refuseStuck(count)
+                return true
+            }
             isOutOfRoom = true
             return false
         }
@@ -163,10 +172,35 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
         return true
     }
 
-    /// Whether a chain at the head of the queue fits below the bound on bytes together, or is alone.
+    /// Ends the head of the queue, with the rest of its chain, because slots of abandoned events are in its
+    /// way. These may never come free, and nothing that came later overtakes the head: it would hold up
+    /// everybody.
+    @usableFromInline
+    mutating func refuseStuck(_ count: Int) {
+        for index in 0..<count {
+            let queued = shared.queue.pop()
+            let isMarked = queued.stop != .none
+            let failure =
+                isMarked
+                ? Self.failure(queued.stop)
+                : index == 0
+                    ? slotsAbandoned
+                    : IOFailure(errno: Errnos.canceled, reason: .chainBroken)
+            refuse(queued, failure, isStopped: isMarked)
+        }
+    }
+
+    /// Past the deadline of a shutdown, what has no slot is cancelled in any case.
+    @usableFromInline var slotsAbandoned: IOFailure {
+        endStage == .finishing
+            ? IOFailure(errno: Errnos.again, reason: .slotsAbandoned) : .cancelled
+    }
+
+    /// Whether a chain at the head of the queue fits below the bound on bytes together, or is alone among
+    /// the living.
     @usableFromInline
     func hasBytesForChain(_ count: Int) -> Bool {
-        if unsafe core.pointee.bytesInFlight == 0 { return true }
+        if unsafe core.pointee.bytesInFlight == core.pointee.abandonedBytes { return true }
         var left = unsafe core.pointee.maximumBytes - core.pointee.bytesInFlight
         for position in shared.queue.head..<shared.queue.head + count {
             let bytes = unsafe shared.queue.element(at: position)?.pointee.event.bytesToMove ?? 0
@@ -216,13 +250,16 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
     /// Ends an event that never got a slot. It is called back with the next round of callbacks, not from
     /// here: whoever stops events may be a callback itself.
     @usableFromInline
-    mutating func refuse(_ queued: consuming QueuedEvent<Callback>, _ failure: IOFailure) {
+    mutating func refuse(
+        _ queued: consuming QueuedEvent<Callback>, _ failure: IOFailure, isStopped: Bool = true
+    ) {
         var event = queued.event
+        event.clearOutcome()
         event.failure = failure
         event.status.insert(.done)
         unsafe core.pointee.statistics.submitted &+= 1
         unsafe core.pointee.statistics.failed &+= 1
-        unsafe core.pointee.statistics.stopped &+= 1
+        if isStopped { unsafe core.pointee.statistics.stopped &+= 1 }
         if failure.reason == .deadlinePassed {
             unsafe core.pointee.statistics.deadlinesPassed &+= 1
         }

@@ -110,9 +110,11 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
 
     // MARK: Settlement
 
-    /// Tells what became of requests that had been given up.
+    /// Frees what requests that had been given up still held, and tells what became of them. Both run the
+    /// user's code, so nothing of the loop is accessed meanwhile.
     @usableFromInline
     static func reportSettled(_ me: UnsafeMutablePointer<Self>) {
+        _ = unsafe me.pointee.core.pointee.takeReclaimed()
         let settlements = unsafe me.pointee.core.pointee.takeSettlements()
         guard let onSettled = unsafe me.pointee.onSettled else { return }
         for settlement in settlements { onSettled(settlement) }

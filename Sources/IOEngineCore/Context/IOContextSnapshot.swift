@@ -54,7 +54,10 @@ public struct IOContextSnapshot: Sendable, CustomStringConvertible {
     public internal(set) var atWorkers = 0
     /// Requests of events that were given up, still with the kernel.
     public internal(set) var unsettled = 0
-    /// Bytes of transfers in flight; counted only where a bound was given.
+    /// Bytes of these; counted only where a bound was given.
+    public internal(set) var unsettledBytes = 0
+    /// Bytes of transfers in flight, those of `unsettledBytes` included; counted only where a bound was
+    /// given.
     public internal(set) var bytesInFlight = 0
     /// The event that the loop has had for longest, abandoned ones included.
     public internal(set) var oldest: Request?
@@ -98,6 +101,7 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
         snapshot.atWorkers =
             handedEven &+ handedOdd &- shared.returned(0) &- shared.returned(1)
         snapshot.unsettled = unsafe core.pointee.abandonedCount
+        snapshot.unsettledBytes = unsafe core.pointee.abandonedBytes
         snapshot.bytesInFlight = unsafe core.pointee.bytesInFlight
         snapshot.statistics = loop.statistics
         snapshot.latencies = loop.latencies

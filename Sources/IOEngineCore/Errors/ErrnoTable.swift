@@ -126,6 +126,9 @@ enum ErrnoTable {
             "its deadline passed before it was done; give it more time, or look at the device"
         case .chainBroken:
             "the event before it in its chain did not succeed; its own error says why"
+        case .slotsAbandoned:
+            "requests that were given up hold the slots it needs until the kernel lets go of them; look "
+                + "at the device, submit it again later, or make the queue deeper"
         case .forked:
             "this process is a fork, and engines are not inherited; make a new one here, and fork "
                 + "before there are threads"

@@ -47,6 +47,8 @@ public struct IOError: Error, Hashable, Sendable, CustomStringConvertible {
         case deadlinePassed
         /// The event before it in its chain did not succeed.
         case chainBroken
+        /// Requests that were given up and have not settled hold the slots that it needs.
+        case slotsAbandoned
         /// The process is a fork of the one that made the engine.
         case forked
         /// The driver is gone for good, for example because a simulated disk crashed.

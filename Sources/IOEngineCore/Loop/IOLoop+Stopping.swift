@@ -56,10 +56,15 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
     /// and descriptors stay charged until the kernel lets go of them.
     public mutating func abandonAll() { unsafe core.pointee.abandonInFlight() }
 
-    /// Events that were given up and whose requests have not settled yet.
+    /// Events that were given up and whose requests have not settled yet. Each keeps its slot.
     public var unsettled: Int { unsafe core.pointee.abandonedCount }
 
-    /// What became of abandoned events since the last call.
+    /// Bytes of these, counted only where bytes in flight are bounded. They stay charged; a transfer that
+    /// does not fit beside them runs alone among the others.
+    public var unsettledBytes: Int { unsafe core.pointee.abandonedBytes }
+
+    /// What became of abandoned events since the last call. As many as the depth are kept; what settles
+    /// beyond them is counted in ``IOStatistics/droppedSettlements``.
     public mutating func takeSettlements() -> [IOSettlement] {
         unsafe core.pointee.takeSettlements()
     }

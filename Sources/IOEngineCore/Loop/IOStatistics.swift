@@ -28,6 +28,9 @@ public struct IOStatistics: Equatable, Sendable {
     public var abandoned: UInt64 = 0
     /// Requests of abandoned events that have settled since.
     public var settledLate: UInt64 = 0
+    /// Of these, settlements that were dropped because nobody took those before them: a loop keeps as
+    /// many as its depth.
+    public var droppedSettlements: UInt64 = 0
     /// Syncs that had to wait for writes before them.
     public var syncsHeld: UInt64 = 0
     /// The most events in flight at once.

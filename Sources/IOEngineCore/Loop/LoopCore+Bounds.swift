@@ -1,9 +1,16 @@
 /// The bound on bytes in flight.
 extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
-    /// Whether an event fits below the bound, or is alone.
+    /// Whether an event fits below the bound beside all that is charged, or is alone among the living:
+    /// bytes of abandoned events stay charged until their requests settle, which may be never, so nothing
+    /// waits for them.
     @usableFromInline
     func hasBytes(for event: borrowing IOEvent<Callback>) -> Bool {
-        bytesInFlight == 0 || event.bytesToMove <= maximumBytes &- bytesInFlight
+        bytesInFlight == abandonedBytes || event.bytesToMove <= maximumBytes &- bytesInFlight
+    }
+
+    /// Whether a transfer of one byte would be taken.
+    @usableFromInline var hasAnyBytes: Bool {
+        bytesInFlight == abandonedBytes || bytesInFlight < maximumBytes
     }
 
     /// Charges an accepted event.

@@ -8,7 +8,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         chain: consuming UniqueArray<IOEvent<Callback>>, _ limits: IOLimits
     ) -> IOChainSubmission<Callback> {
         if unsafe isClosed || life.pointee.isForked { return .closed(chain) }
-        if chain.count > depth { return .tooLong(chain, limit: depth) }
+        if chain.count > usableSlots { return .tooLong(chain, limit: usableSlots) }
         guard chain.count <= freeCount, maximumBytes == .max || hasBytes(for: chain) else {
             return .full(chain)
         }
@@ -20,7 +20,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// Whether the chain's transfers fit below the bound on bytes together, or are alone.
     @usableFromInline
     func hasBytes(for chain: borrowing UniqueArray<IOEvent<Callback>>) -> Bool {
-        if bytesInFlight == 0 { return true }
+        if bytesInFlight == abandonedBytes { return true }
         var left = maximumBytes - bytesInFlight
         for i in 0..<chain.count {
             let bytes = chain[i].bytesToMove

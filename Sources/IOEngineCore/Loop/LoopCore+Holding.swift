@@ -227,6 +227,9 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         unsafe event.pointee.status.remove(.hasPolicy)
         timers.remove(number)
         bytesInFlight -= policy.bytes
+        if unsafe slots.slot(number).pointee.machine.state == .abandoned {
+            abandonedBytes -= policy.bytes
+        }
         if policy.countsForDrain { drainRemaining -= 1 }
         if policy.hasAppendTurn, let record = unsafe slots.slot(number).pointee.record {
             unsafe passTurn(record)

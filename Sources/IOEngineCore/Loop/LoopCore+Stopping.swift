@@ -178,6 +178,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         husks.append(husk)
         huskCount += 1
         abandonedCount += 1
+        abandonedBytes += unsafe policies[Int(number)].bytes
         unsafe slot.pointee.machine.abandon()
         timers.remove(number)
         statistics.abandoned += 1
@@ -230,14 +231,19 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         let moved = unsafe event.pointee.action.isTransfer ? max(0, result) : 0
         let accepted = unsafe slot.pointee.acceptedGeneration
         let ticket = unsafe tickets?[Int(number)] ?? 0
-        unsafe settlements.append(
-            IOSettlement(
-                ticket: ticket == 0
-                    ? IOTicket(slot: number, generation: accepted) : IOTicket(rawValue: ticket),
-                action: event.pointee.action, descriptor: event.pointee.descriptor,
-                offset: event.pointee.offset, length: event.pointee.length,
-                transferred: event.pointee.transferred + moved,
-                errno: result < 0 ? Errno(rawValue: Int32(clamping: 0 - result)) : nil))
+        let settlement = unsafe IOSettlement(
+            ticket: ticket == 0
+                ? IOTicket(slot: number, generation: accepted) : IOTicket(rawValue: ticket),
+            action: event.pointee.action, descriptor: event.pointee.descriptor,
+            offset: event.pointee.offset, length: event.pointee.length,
+            transferred: event.pointee.transferred + moved,
+            errno: result < 0 ? Errno(rawValue: Int32(clamping: 0 - result)) : nil)
+        // Nobody may ever take them.
+        if settlements.count < depth {
+            settlements.append(settlement)
+        } else {
+            statistics.droppedSettlements += 1
+        }
         statistics.settledLate += 1
         if result < 0 {
             // A sync that failed late failed all the same.
@@ -250,6 +256,10 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     }
 
     /// Frees the slot of an abandoned event, and what the event still owns.
+    ///
+    /// That may run the user's code, the deallocator of adopted memory. It cannot reach a loop, whose user
+    /// is inside a call to it; but it can reach a context, so what a context reclaims is kept until nothing
+    /// of the loop is in the middle of a change.
     mutating func vacate(_ number: UInt32) {
         let slot = unsafe slots.slot(number)
         unsafe slot.pointee.machine.settled()
@@ -257,6 +267,14 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         abandonedCount -= 1
         unsafe free[freeCount] = number
         freeCount += 1
-        _ = unsafe slots.event(number).move()
+        let event = unsafe slots.event(number).move()
+        if unsafe tickets != nil { reclaimed.append(event) }
+    }
+
+    /// What was reclaimed since the last time; to be destroyed where the loop is not accessed.
+    mutating func takeReclaimed() -> UniqueArray<IOEvent<Callback>> {
+        var taken = UniqueArray<IOEvent<Callback>>()
+        swap(&taken, &reclaimed)
+        return taken
     }
 }

@@ -91,6 +91,11 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
     @usableFromInline var readyQuota = -1
     /// Refusals that were handed out since the last flush on their account.
     @usableFromInline var refusalsTaken = 0
+    /// Of `bytesInFlight`, those of abandoned events.
+    @usableFromInline var abandonedBytes = 0
+    /// For contexts: abandoned events whose requests have settled. They are destroyed outside any access
+    /// to the loop, because the deallocator of adopted memory may submit to it.
+    @usableFromInline var reclaimed = UniqueArray<IOEvent<Callback>>()
     @usableFromInline var statistics = IOStatistics()
     /// Times that an event's own limit passed.
     @usableFromInline var limitsPassed: UInt64 = 0
@@ -168,6 +173,9 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
 
     /// Slots in use, those of abandoned events included.
     @inlinable var occupied: Int { depth &- freeCount }
+
+    /// The most slots that can come free without an abandoned request settling, which it may never do.
+    @inlinable var usableSlots: Int { depth &- abandonedCount }
 
     /// Events accepted and not handed over.
     @inlinable var inFlight: Int { occupied &- abandonedCount &+ huskCount }

@@ -75,10 +75,12 @@ import Testing
             Event.write(1), IOLimits(abandonAfter: .nanoseconds(0)))
         steered.loop.cancel(ticket)
         #expect(steered.run().map(\.isSettled) == [false])
-        #expect(steered.refuses(Event.read(2)) == true)
+        #expect(steered.bytes == 100 && steered.loop.unsettledBytes == 100)
+        try steered.submit(Event.read(2, length: 50))
+        #expect(steered.refuses(Event.read(3, length: 1)) == true)
         _ = steered.answer(1)
-        #expect(steered.bytes == 0)
-        try steered.submit(Event.read(2))
+        #expect(steered.bytes == 50 && steered.loop.unsettledBytes == 0)
+        try steered.submit(Event.read(3))
     }
 
     @Test func aChainFitsTogetherOrIsAlone() throws {

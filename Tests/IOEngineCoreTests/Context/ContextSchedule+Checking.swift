@@ -47,11 +47,18 @@ extension ContextSchedule {
             && records[other].deadline > script.clock && records[other].refusal == nil
             && !records[other].isReturned
             && closings[records[other].descriptor] == nil && !mayBeHeld(other)
+            && !isRefusedForever(other)
         {
             problem(
                 "event \(id) overtakes event \(other)\n\(describe(id))\n\(describe(other)) cycle \(cycles) workers \(hasWorkers)"
             )
         }
+    }
+
+    /// It has been refused because all slots were abandoned, and is on its way to its callback.
+    private func isRefusedForever(_ id: Int) -> Bool {
+        unsafe context.side.pointee.core.pointee.statistics.abandoned > 0
+            && slot(of: id) == nil && !isInBacklog(id)
     }
 
     private func mayBeHeld(_ id: Int) -> Bool {
@@ -63,10 +70,12 @@ extension ContextSchedule {
         var bytes = 0
         var count = 0
         for pending in script.requests {
-            let record = records[Int(pending.request.priority.rawValue)]
+            let write = Int(pending.request.priority.rawValue)
+            let record = records[write]
             guard record.action.isTransfer else { continue }
             bytes += record.length
-            count += 1
+            // What was given up stays charged, and nothing waits for it.
+            if state(of: write) != .abandoned { count += 1 }
         }
         if bytes > maximumBytes, count > 1 {
             problem("\(bytes) bytes of \(maximumBytes) in flight")
@@ -233,7 +242,7 @@ extension ContextSchedule {
         }
         if let refusal = record.refusal {
             if errno != refusal, reason != .cancelled, reason != .deadlinePassed,
-                reason != .chainBroken
+                reason != .chainBroken, reason != .slotsAbandoned
             {
                 problem("event \(id): \(errno) instead of \(refusal)")
             }
@@ -259,6 +268,14 @@ extension ContextSchedule {
                 return problem("event \(id): refused by what is open")
             }
             note("closed descriptor")
+        case .slotsAbandoned:
+            if errno != .resourceTemporarilyUnavailable || record.requests > 0 {
+                problem("event \(id): no slot for it answers \(errno)")
+            }
+            if unsafe context.side.pointee.core.pointee.statistics.abandoned == 0 {
+                problem("event \(id): there are slots")
+            }
+            note("no slots left")
         case .kernel where script.isDead && errno == .canceled: note("dead driver")
         case .driverFull where script.isDead: note("dead driver")
         default: problem("event \(id): \(errno) because of \(reason)")

@@ -92,6 +92,17 @@ extension ContextSchedule {
         }
     }
 
+    /// Whether an event has been accepted and has no slot yet.
+    func isInBacklog(_ id: Int) -> Bool {
+        if let position = records[id].ticket?.queuePosition,
+            let element = unsafe context.shared.queue.element(at: position),
+            unsafe element.pointee.event.priority.rawValue == UInt16(id)
+        {
+            return true
+        }
+        return isParked(id)
+    }
+
     private func isParked(_ id: Int) -> Bool {
         let side = unsafe context.side
         for i in 0..<(unsafe side.pointee.parked.count)
