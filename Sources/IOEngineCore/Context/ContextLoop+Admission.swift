@@ -216,7 +216,7 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
     mutating func accept(_ queued: consuming QueuedEvent<Callback>, _ ticket: UInt64) {
         let limits = queued.limits
         let slot = unsafe core.pointee.accept(queued.event).slot
-        unsafe core.pointee.tickets?[Int(slot)] = ticket
+        unsafe core.pointee.setTicket(slot, ticket)
         if !limits.isNone { unsafe core.pointee.limit(slot, limits) }
     }
 
@@ -231,7 +231,7 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
             let limits = queued.limits
             let stop = queued.stop
             let slot = unsafe core.pointee.accept(queued.event, after: previous)
-            unsafe core.pointee.tickets?[Int(slot)] = raw
+            unsafe core.pointee.setTicket(slot, raw)
             if !limits.isNone { unsafe core.pointee.limit(slot, limits) }
             if stop != .none { _ = unsafe core.pointee.stop(slot, stop) }
             previous = slot

@@ -5,8 +5,9 @@ extension IOContext where Callback: ~Copyable, Driver: ~Copyable {
     // MARK: Cancelling
 
     /// Asks for an event to be stopped. Its callback still runs, once it has settled: with ECANCELED, or
-    /// with success where it was too late. What it moved until then is in `transferred`; a cancelled
-    /// write may have changed more of the file than that.
+    /// with success where it was done before. What it moved until then is in `transferred`; a cancelled
+    /// write may have changed more of the file than that. The answer `tooLate` promises that the event
+    /// ends as if nobody had asked.
     ///
     /// Waits for the loop's answer, as long as its callbacks take; so hold no lock that a callback takes.
     /// On another thread of the engine's it does not wait and answers `requested`, whatever becomes of

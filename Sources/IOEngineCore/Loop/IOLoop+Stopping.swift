@@ -14,8 +14,9 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
     }
 
     /// Asks for an event to be stopped. Its callback still runs, once it has settled: with ECANCELED, or
-    /// with success where it was too late. What it moved until then is in `transferred`; a cancelled
-    /// write may have changed more of the file than that.
+    /// with success where it was done before. What it moved until then is in `transferred`; a cancelled
+    /// write may have changed more of the file than that. The answer `tooLate` promises that the event
+    /// ends as if nobody had asked.
     ///
     /// Source: `io_uring_enter(2)` IORING_OP_ASYNC_CANCEL; Linux AIO stops nothing that has begun.
     @discardableResult

@@ -9,29 +9,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     @usableFromInline
     mutating func cancel(_ ticket: IOTicket) -> IOCancellation {
         guard unsafe !life.pointee.isForked, let number = slot(of: ticket) else { return .unknown }
-        return stop(number, .cancelled)
-    }
-
-    /// The slot of an accepted event. Cost: none for an event that was accepted into its slot, else a
-    /// look at 8 bytes a slot.
-    @usableFromInline
-    func slot(of ticket: IOTicket) -> UInt32? {
-        if ticket.isOfSlot {
-            let number = ticket.slot
-            guard number < UInt32(depth) else { return nil }
-            let slot = unsafe slots.slot(number)
-            let isCurrent =
-                unsafe slot.pointee.acceptedGeneration == ticket.generation
-                && slot.pointee.machine.state != .vacant
-                && (tickets?[Int(number)] ?? 0) == 0
-            return isCurrent ? number : nil
-        }
-        guard let tickets = unsafe tickets else { return nil }
-        for number in 0..<depth where unsafe tickets[number] == ticket.rawValue {
-            return unsafe slots.slot(UInt32(number)).pointee.machine.state == .vacant
-                ? nil : UInt32(number)
-        }
-        return nil
+        return stop(number, .cancelled, mayLeave: true)
     }
 
     /// Stops every event that a scope includes. Returns how many were in flight.
@@ -53,8 +31,12 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     }
 
     /// Stops an event, whatever it is doing.
+    ///
+    /// - Parameter mayLeave: Leave the event alone if the answer is that it is too late.
     @usableFromInline
-    mutating func stop(_ number: UInt32, _ reason: StopReason) -> IOCancellation {
+    mutating func stop(
+        _ number: UInt32, _ reason: StopReason, mayLeave: Bool = false
+    ) -> IOCancellation {
         let slot = unsafe slots.slot(number)
         switch unsafe slot.pointee.machine.state {
         case .vacant: return .unknown
@@ -71,18 +53,47 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             return hasBegun ? .requested : .cancelled
         case .inFlight:
             if unsafe slot.pointee.machine.traits.contains(.stopping) { return .requested }
-            noteStop(number, reason)
-            unsafe slot.pointee.machine.traits.insert(.stopping)
-            let token = unsafe IOToken(slot: number, generation: slot.pointee.generation)
-            needsHaste = true
-            armAbandonment(number)
-            let answer = driver.cancel(token)
-            // The driver has handed it back already, and the completion was not looked at yet.
-            if answer == .unknown { return .tooLate }
-            // The request had not begun, but one of the same event before it had.
-            let hasBegun = unsafe slots.event(number).pointee.transferred > 0
-            return answer == .cancelled && hasBegun ? .requested : answer
+            return stopRequest(number, reason, mayLeave)
         }
+    }
+
+    /// Stops an event whose request the driver has.
+    ///
+    /// `tooLate` promises that the event ends as if nobody had asked. Where the driver cannot stop the
+    /// request, that holds only if it is for all that is left of the event, and the event is not to be
+    /// given up: it is then not marked as stopped, so that it also goes on after a short transfer. Else
+    /// the requests after this one are not made, or it is given up, so it was asked to stop.
+    private mutating func stopRequest(
+        _ number: UInt32, _ reason: StopReason, _ mayLeave: Bool
+    ) -> IOCancellation {
+        let slot = unsafe slots.slot(number)
+        let token = unsafe IOToken(slot: number, generation: slot.pointee.generation)
+        needsHaste = true
+        let answer = driver.cancel(token)
+        switch answer {
+        // Unknown: the driver has handed it back, and the completion was not looked at yet.
+        case .tooLate, .unknown:
+            if mayLeave, isLastRequest(number),
+                unsafe policies[Int(number)].abandonAfter == .max
+            {
+                return .tooLate
+            }
+        case .cancelled, .requested: break
+        }
+        noteStop(number, reason)
+        unsafe slot.pointee.machine.traits.insert(.stopping)
+        armAbandonment(number)
+        // The request had not begun, but one of the same event before it may have.
+        let hasBegun = unsafe slots.event(number).pointee.transferred > 0
+        return answer == .cancelled && !hasBegun ? .cancelled : .requested
+    }
+
+    /// Whether the request that the driver has is for all that is left of its event.
+    private func isLastRequest(_ number: UInt32) -> Bool {
+        let event = unsafe slots.event(number)
+        guard unsafe event.pointee.action.isTransfer else { return true }
+        let requested = unsafe slots.slot(number).pointee.requested
+        return unsafe event.pointee.transferred + requested == event.pointee.length
     }
 
     private mutating func noteStop(_ number: UInt32, _ reason: StopReason) {

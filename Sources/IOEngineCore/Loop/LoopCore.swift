@@ -65,6 +65,10 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
     @usableFromInline let epochs: UnsafeMutablePointer<UInt32>
     /// By slot, for contexts: the ticket of an event that was not accepted into a slot at first; 0: none.
     @usableFromInline let tickets: UnsafeMutablePointer<UInt64>?
+    /// For contexts, by the lowest bits of a ticket: the latest such ticket and its event's slot, so that a
+    /// cancellation does not look through all slots.
+    @usableFromInline let places: UnsafeMutablePointer<TicketPlace>?
+    @usableFromInline let placeMask: UInt64
     @usableFromInline var timers: SlotTimers
     /// Events that begin when something else has ended; of these, syncs that wait for writes.
     @usableFromInline var heldCount = 0
@@ -131,6 +135,11 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
         unsafe epochs.initialize(repeating: 0, count: depth)
         unsafe tickets = options.servesContext ? .allocate(capacity: depth) : nil
         unsafe tickets?.initialize(repeating: 0, count: depth)
+        var size = 2
+        while size < 2 * depth { size *= 2 }
+        placeMask = UInt64(size - 1)
+        unsafe places = options.servesContext ? .allocate(capacity: size) : nil
+        unsafe places?.initialize(repeating: TicketPlace(), count: size)
         timers = SlotTimers(depth: depth)
         maximumBytes = options.maximumBytes
         lingersAtMost = options.servesContext ? 8 : 0
@@ -164,6 +173,7 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
     deinit {
         unsafe submissionTimes?.deallocate()
         unsafe tickets?.deallocate()
+        unsafe places?.deallocate()
         unsafe policies.deallocate()
         unsafe epochs.deallocate()
         unsafe EngineLife.end(life)

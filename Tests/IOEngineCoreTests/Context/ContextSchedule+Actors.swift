@@ -302,14 +302,22 @@ extension ContextSchedule {
         guard !candidates.isEmpty else { return }
         let id = candidates[chance.below(candidates.count)]
         guard let ticket = records[id].ticket else { return }
+        let wasUnstopped = records[id].isPending && records[id].stopped == nil
         if records[id].isPending {
             hit(.cancel, id)
             if records[id].stopped == nil { records[id].stopped = script.clock }
         }
+        let stoppedNow = records[id].stopped
         if isOnLoop {
             let before = place(of: id)
             let submission = records[id].submissions
-            noteAnswer(id, submission, context.cancelOnLoop(ticket), before, isDirect: true)
+            let answer = context.cancelOnLoop(ticket)
+            if answer == .tooLate, wasUnstopped, records[id].stopped == stoppedNow {
+                // It ends as if nobody had asked.
+                records[id].stopped = nil
+                note("told too late")
+            }
+            noteAnswer(id, submission, answer, before, isDirect: true)
         } else if chance.happens(20) {
             _ = context.shared.send(.cancel(ticket, nil))
         } else {

@@ -306,7 +306,7 @@ import Testing
             let reply = Reply<Bool>()
             _ = context.shared.send(.drain(fence: context.shared.queue.end, reply))
             _ = context.cycle()
-            #expect(context.cancelOnLoop(ticket) == .tooLate)
+            #expect(context.cancelOnLoop(ticket) == .requested)
             for _ in 0..<2 { _ = context.cycle() }
             for step in 0..<2 {
                 #expect(reply.answer == nil)

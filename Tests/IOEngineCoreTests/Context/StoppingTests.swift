@@ -64,11 +64,52 @@ import Testing
     @Test func partsThatAreLeftOfWhatIsStoppedAreNotDone() throws {
         var steered = try SteeredLoop()
         for result in [60, -4, -11] {
-            let ticket = try steered.submit(Event.read(1))
-            steered.loop.cancel(ticket)
+            try steered.submit(Event.read(1))
+            #expect(steered.loop.cancelAll() == 1)
             #expect(steered.answer(1, result) == [.cancelled(1, max(0, result))])
             #expect(steered.begun == [])
         }
+    }
+
+    /// `tooLate` promises that the event ends as if nobody had asked.
+    @Test func whatWasToldTooLateIsDoneToItsEnd() throws {
+        for results in [[60], [-4], [-11, 30]] {
+            var steered = try SteeredLoop()
+            let ticket = try steered.submit(Event.read(1))
+            #expect(steered.loop.cancel(ticket) == .tooLate)
+            for result in results { #expect(steered.answer(1, result) == []) }
+            #expect(steered.answer(1) == [.success(1, 100)])
+            #expect(steered.loop.statistics.stopped == 0)
+        }
+    }
+
+    /// The parts that are left can be stopped, whatever the driver says of the one that it has.
+    @Test func oneOfSeveralPartsIsAsked() throws {
+        var steered = try SteeredLoop()
+        var buffers = UniqueArray<IOBuffer>()
+        for _ in 0..<6 { buffers.append(IOBuffer(capacity: 10)) }
+        let ticket = try steered.submit(
+            Event.named(1, .read(Event.file, into: buffers, at: 1000)))
+        #expect(steered.loop.cancel(ticket) == .requested)
+        #expect(steered.answer(1) == [.cancelled(1, 40)])
+    }
+
+    @Test func whatMayBeGivenUpIsAsked() throws {
+        var steered = try SteeredLoop()
+        let ticket = try steered.submit(Event.read(1), IOLimits(abandonAfter: .nanoseconds(5)))
+        #expect(steered.loop.cancel(ticket) == .requested)
+        #expect(steered.answer(1, 60) == [.cancelled(1, 60)])
+    }
+
+    /// Its deadline still stands.
+    @Test func aDeadlineStopsWhatWasToldTooLate() throws {
+        var steered = try SteeredLoop()
+        let ticket = try steered.submit(Event.read(1), deadline(steered, in: 10))
+        #expect(steered.loop.cancel(ticket) == .tooLate)
+        #expect(steered.answer(1, 60) == [])
+        steered.script.clock += 10
+        #expect(steered.run() == [])
+        #expect(steered.answer(1, 10) == [.failure(1, .timedOut, .deadlinePassed, 70)])
     }
 
     @Test func aFailureOfItsOwnIsNoCancellation() throws {
@@ -132,8 +173,13 @@ import Testing
             }
             #expect(loop.cancel(ticket) == .tooLate)
             script.answer(1, 10)
+            if loop.next() != nil { Issue.record("too late, so it goes on") }
+            _ = loop.wait(minimum: 0)
+            script.requests[0].stopping = .partly
+            #expect(loop.cancel(ticket) == .requested)
+            script.answer(1, 10)
             let event = try unwrap(loop.next())
-            #expect(event.errno == .canceled && event.transferred == 30)
+            #expect(event.errno == .canceled && event.transferred == 40)
             #expect(loop.cancel(ticket) == .unknown)
         }
     }
@@ -222,8 +268,10 @@ import Testing
 
     @Test func aCancellationBeforeTheDeadlineIsACancellation() throws {
         var steered = try SteeredLoop()
+        steered.script.stoppings = [.partly]
         let ticket = try steered.submit(Event.read(1), deadline(steered, in: 10))
         steered.loop.cancel(ticket)
+        steered.script.requests[0].due = .max
         steered.script.clock += 100
         _ = steered.run()
         #expect(steered.answer(1, -125) == [.cancelled(1)])
