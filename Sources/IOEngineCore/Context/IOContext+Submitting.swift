@@ -120,6 +120,9 @@ extension IOContext where Callback: ~Copyable, Driver: ~Copyable {
     /// Hands a chain over: each event begins only after the one before it has succeeded, and is cancelled
     /// (ECANCELED) if that failed. All or none is taken; waits for places as ``submit(_:_:)`` does. The
     /// limits are each event's.
+    ///
+    /// A bad member is refused when its turn comes. If slots of events that were given up and have not
+    /// settled leave too few for the chain when it reaches the loop, its first event ends with EAGAIN.
     @discardableResult
     public func submit(
         chain: consuming UniqueArray<IOEvent<Callback>>, _ limits: IOLimits = .none

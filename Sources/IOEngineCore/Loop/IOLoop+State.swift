@@ -5,8 +5,14 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
     /// Events accepted and not yet handed over.
     @inlinable public var inFlight: Int { unsafe core.pointee.inFlight }
 
-    /// Whether a submission would be accepted.
-    @inlinable public var hasRoom: Bool { unsafe core.pointee.freeCount > 0 }
+    /// Whether a submission would be accepted: of any event, or, where bytes in flight are bounded, of a
+    /// transfer of one byte. False while the loop takes nothing: once the driver is gone for good, and
+    /// in a forked child.
+    @inlinable public var hasRoom: Bool {
+        unsafe core.pointee.freeCount > 0 && !core.pointee.isClosed
+            && !core.pointee.life.pointee.isForked
+            && (core.pointee.maximumBytes == .max || core.pointee.hasAnyBytes)
+    }
 
     /// Now, on the driver's clock.
     @inlinable public var now: IOInstant { unsafe core.pointee.driver.now() }

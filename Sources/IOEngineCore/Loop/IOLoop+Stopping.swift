@@ -5,7 +5,13 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
     /// Hands a chain to the engine: each event begins only after the one before it has succeeded, and
     /// is cancelled if that failed. A read that ends at the end of the file has succeeded.
     ///
-    /// All or none is taken. Costs two allocations for the tickets. The limits are each event's.
+    /// Callbacks come in the order of the chain; only members that are cancelled or pass their deadline
+    /// before they begin may be told earlier. A bad member, with a negative offset for example, is
+    /// refused when its turn comes.
+    ///
+    /// All or none is taken. Slots of events that were given up and have not settled do not count: a chain
+    /// that needs them is `tooLong`, because they may never come free. Costs two allocations for the
+    /// tickets. The limits are each event's.
     @inlinable
     public mutating func submit(
         chain: consuming UniqueArray<IOEvent<Callback>>, _ limits: IOLimits = .none

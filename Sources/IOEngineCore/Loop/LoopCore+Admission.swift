@@ -55,7 +55,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             if !hold.isEmpty { self.hold(number, hold) }
             if unsafe slot.pointee.machine.state == .waiting { stage(number) }
         } else {
-            refuse(number, failure)
+            refuseInTurn(number, failure, hold)
         }
         return unsafe IOTicket(slot: number, generation: slot.pointee.acceptedGeneration)
     }
@@ -104,7 +104,19 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     @inlinable @inline(never)
     mutating func enrolElsewhere(_ number: UInt32, _ stay: Stay) {
         leave(stay)
+        if isClosed { return refuseClosed(number) }
         _ = enrol(number)
+    }
+
+    /// The loop takes nothing any more: the event comes back with ECANCELED.
+    @usableFromInline
+    mutating func refuseClosed(_ number: UInt32) {
+        let slot = unsafe slots.slot(number)
+        noteSubmission(number)
+        unsafe slots.event(number).pointee.clearOutcome()
+        unsafe slot.pointee.record = nil
+        unsafe slot.pointee.machine.accept([])
+        refuse(number, .cancelled)
     }
 
     /// One more submission, which begins now.
@@ -526,6 +538,14 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         let flags = unsafe event.pointee.flags
         return unsafe flags.contains(.append)
             || (record.pointee.isAppending && !flags.contains(.noAppend))
+    }
+
+    /// A bad event is told so at once, or, in a chain, when it would begin: chains order callbacks.
+    @usableFromInline
+    mutating func refuseInTurn(_ number: UInt32, _ failure: IOFailure, _ hold: HoldReasons) {
+        if hold.isEmpty { return refuse(number, failure) }
+        unsafe slots.event(number).pointee.failure = failure
+        self.hold(number, hold)
     }
 
     /// An accepted event that will not be done goes straight to its hand-over.

@@ -26,15 +26,23 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
 }
 
 extension IOEvent where Callback: ~Copyable {
-    /// Bytes that a transfer moves when it is submitted as it is now.
+    /// Bytes that a transfer moves when it is submitted as it is now; 0 if it is refused for its range.
     @usableFromInline
     package var bytesToMove: Int {
         switch action {
-        case .read: movesWholeBuffer ? buffer.capacity : wantedLength
-        case .write: movesWholeBuffer ? buffer.count : wantedLength
+        case .read: bytesInRange(of: buffer.capacity)
+        case .write: bytesInRange(of: buffer.count)
         case .readVectored: vectored?.length(reading: true) ?? 0
         case .writeVectored: vectored?.length(reading: false) ?? 0
         case .syncData, .syncFull, .allocate, .noOperation: 0
         }
+    }
+
+    private func bytesInRange(of limit: Int) -> Int {
+        let length = movesWholeBuffer ? limit : wantedLength
+        guard offset >= 0, length > 0, rangeStart >= 0, rangeStart <= limit,
+            length <= limit - rangeStart, offset <= Int64.max - Int64(length)
+        else { return 0 }
+        return length
     }
 }

@@ -16,6 +16,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         case Errnos.notRecoverable:
             isGone = true
             isClosed = true
+            takesAnything = false
             return IOFailure(errno: failure.errno, reason: .crashed)
         case Errnos.illegalSeek:
             // Files of /proc answer that to a write if they are open for reading only.

@@ -148,6 +148,9 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             let failure = unsafe knownRefusal(of: slots.event(number), record)
             if !failure.isNone { return refuse(number, failure) }
         }
+        // A bad member of a chain, whose turn it is to say so.
+        let known = unsafe slots.event(number).pointee.failure
+        if !known.isNone { return refuse(number, known) }
         begin(number)
     }
 

@@ -52,8 +52,8 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
 
     /// No limit on file sizes, and a driver that does everything: transfers need no further look.
     @usableFromInline let allowsEverything: Bool
-    /// The same, and bytes in flight are not counted.
-    @usableFromInline let takesAnything: Bool
+    /// The same, bytes in flight are not counted, and the driver is not gone.
+    @usableFromInline var takesAnything: Bool
 
     /// Draining: takes nothing.
     @usableFromInline var isClosed = false

@@ -69,6 +69,60 @@ import Testing
         }
     }
 
+    /// Its range makes no sense, so it moves nothing and need not wait for room.
+    @Test func whatIsRefusedForItsRangeNeedsNoBytes() throws {
+        var steered = try SteeredLoop(maximumBytes: 150)
+        try steered.submit(Event.read(1))
+        for (name, range) in [(2, 0..<1_000_000), (3, 4..<Int.max), (4, 5..<5)] {
+            try steered.submit(
+                Event.named(
+                    name, .read(Event.file, into: IOBuffer(capacity: 8), at: 0, range: range)))
+        }
+        try steered.submit(
+            Event.named(5, .read(Event.file, into: IOBuffer(capacity: 1000), at: -1)))
+        try steered.submit(
+            Event.named(6, .read(Event.file, into: IOBuffer(capacity: 1000), at: .max)))
+        #expect(steered.run().map(\.errno) == Array(repeating: .invalidArgument, count: 5))
+        #expect(steered.bytes == 100)
+    }
+
+    @Test func roomIsToldAsItIs() throws {
+        var steered = try SteeredLoop(maximumBytes: 150)
+        try steered.submit(Event.read(1))
+        #expect(steered.loop.hasRoom == true)
+        try steered.submit(Event.read(2, length: 50))
+        #expect(steered.loop.hasRoom == false)
+        _ = steered.answer(2, 50)
+        #expect(steered.loop.hasRoom == true)
+        _ = steered.answer(1, -131)
+        // Gone for good: closed.
+        #expect(steered.loop.hasRoom == false)
+    }
+
+    /// A driver that is gone closes the loop for events that go on where they lie, too.
+    @Test func whatIsSubmittedAgainToAClosedLoopComesBackCancelled() throws {
+        var steered = try SteeredLoop()
+        try steered.submit(Event.read(1))
+        try steered.submit(Event.sync(2))
+        _ = steered.loop.wait(minimum: 0)
+        steered.script.answer(1, -131)
+        steered.script.answer(2)
+        var errnos: [Errno?] = []
+        for round in 0..<3 {
+            _ = steered.loop.wait(minimum: 0)
+            steered.loop.forEachFinished { event in
+                errnos.append(event.errno)
+                event.restart()
+                return round < 2 ? .submitAgain : .release
+            }
+        }
+        #expect(errnos.filter { $0 == .notRecoverable }.count == 1)
+        #expect(errnos.filter { $0 == nil }.count == 1)
+        #expect(errnos.filter { $0 == .canceled }.count == errnos.count - 2)
+        #expect(errnos.count >= 6)
+        #expect(steered.begun == [] && steered.loop.inFlight == 0)
+    }
+
     @Test func whatWasGivenUpIsChargedUntilItSettles() throws {
         var steered = try SteeredLoop(maximumBytes: 150)
         let ticket = try steered.submit(

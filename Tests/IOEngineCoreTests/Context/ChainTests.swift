@@ -55,15 +55,38 @@ import Testing
         #expect(steered.answer(1, 99) == [.success(1, 99), broken(2)])
     }
 
-    @Test func whatIsBadIsRefusedAndCancelsTheRest() throws {
+    @Test func whatIsBadIsRefusedInItsTurnAndCancelsTheRest() throws {
         var steered = try SteeredLoop()
         var events = chain([1, 2, 3])
         events[1].offset = -1
         _ = steered.loop.submit(chain: events)
-        #expect(steered.run() == [.failure(2, .invalidArgument, .negativeOffset), broken(3)])
-        #expect(steered.begun == [1])
-        #expect(steered.answer(1) == [.success(1, 100)])
+        #expect(steered.run() == [] && steered.begun == [1])
+        #expect(
+            steered.answer(1) == [
+                .success(1, 100), .failure(2, .invalidArgument, .negativeOffset), broken(3),
+            ])
         #expect(steered.loop.inFlight == 0)
+    }
+
+    @Test func aBadMemberIsNotBlamedForWhatBrokeTheChainBefore() throws {
+        var steered = try SteeredLoop()
+        var events = chain([1, 2])
+        events[1].offset = -1
+        _ = steered.loop.submit(chain: events)
+        #expect(steered.answer(1, -5) == [.failure(1, .ioError, .kernel), broken(2)])
+        events = chain([1, 2, 3])
+        events[1].offset = -1
+        guard case .accepted(let tickets) = steered.loop.submit(chain: events) else {
+            throw Missing()
+        }
+        #expect(steered.loop.cancel(tickets[1]) == .cancelled)
+        #expect(steered.run() == [.cancelled(2), broken(3)])
+        #expect(steered.answer(1) == [.success(1, 100)])
+        events = chain([1, 2])
+        events[0].offset = -1
+        _ = steered.loop.submit(chain: events)
+        #expect(
+            steered.run() == [.failure(1, .invalidArgument, .negativeOffset), broken(2)])
     }
 
     @Test(arguments: [0, 1, 2])
