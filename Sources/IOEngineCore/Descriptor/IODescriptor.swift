@@ -80,16 +80,18 @@ public final class IODescriptor: Sendable {
                 advice: "the descriptor was closed before; close it once")
         }
         if before & Self.holds != 0 { return false }
-        if finishClosing() < 0 {
-            throw IOError(operation: .close, descriptor: rawValue, errno: Errno(rawValue: errno))
+        let number = finishClosing()
+        if number != 0 {
+            throw IOError(operation: .close, descriptor: rawValue, errno: Errno(rawValue: number))
         }
         return true
     }
 
-    /// Calls `close(2)` once, whoever comes first.
+    /// Calls `close(2)` once, whoever comes first. Returns the errno; 0: none.
     private func finishClosing() -> Int32 {
         let before = state.bitwiseOr(Self.closed, ordering: .acquiringAndReleasing).oldValue
-        let answer = before & Self.closed == 0 ? Glibc.close(rawValue) : 0
+        // The errno is read at once: waking others changes it.
+        let answer = before & Self.closed == 0 && Glibc.close(rawValue) < 0 ? errno : 0
         state.bitwiseOr(Self.gone, ordering: .releasing)
         Self.closings.notify()
         return answer
