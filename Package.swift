@@ -256,7 +256,8 @@ let package = Package(
             name: "IOEngineParityTests",
             dependencies: [
                 "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads", "TestSupport",
-                "SoakHelper",
+                "SoakHelper", "CLinux",
+                .product(name: "BasicContainers", package: "swift-collections"),
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "BasicContainers", package: "swift-collections"),
             ],

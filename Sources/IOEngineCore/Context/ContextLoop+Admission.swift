@@ -25,9 +25,7 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
             return .accepted(park(event, limits))
         }
         if hasRoom(1), unsafe core.pointee.hasBytesIfBounded(for: event) {
-            let ticket = unsafe core.pointee.accept(event)
-            if !limits.isNone { unsafe core.pointee.limit(ticket.slot, limits) }
-            return .accepted(ticket)
+            return .accepted(unsafe core.pointee.accept(event, limits))
         }
         guard hasRight else { return .full(event) }
         hasRight = false
@@ -215,9 +213,8 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
     @inlinable
     mutating func accept(_ queued: consuming QueuedEvent<Callback>, _ ticket: UInt64) {
         let limits = queued.limits
-        let slot = unsafe core.pointee.accept(queued.event).slot
+        let slot = unsafe core.pointee.accept(queued.event, limits).slot
         unsafe core.pointee.setTicket(slot, ticket)
-        if !limits.isNone { unsafe core.pointee.limit(slot, limits) }
     }
 
     /// Accepts a chain of the queue; there is room for all of it. Its first event was filled last, so all of
@@ -230,9 +227,8 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
             let queued = shared.queue.pop()
             let limits = queued.limits
             let stop = queued.stop
-            let slot = unsafe core.pointee.accept(queued.event, after: previous)
+            let slot = unsafe core.pointee.accept(queued.event, limits, after: previous)
             unsafe core.pointee.setTicket(slot, raw)
-            if !limits.isNone { unsafe core.pointee.limit(slot, limits) }
             if stop != .none { _ = unsafe core.pointee.stop(slot, stop) }
             previous = slot
         }

@@ -263,13 +263,16 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// Accepts an event that begins after another, if there is one. There is room.
     @usableFromInline
     mutating func accept(
-        _ event: consuming IOEvent<Callback>, after previous: UInt32?
+        _ event: consuming IOEvent<Callback>, _ limits: IOLimits, after previous: UInt32?
     ) -> UInt32 {
+        let isLate = isPast(limits)
         freeCount &-= 1
         let number = unsafe free[freeCount]
         unsafe slots.event(number).initialize(to: event)
+        if isLate { return enrolLate(number).slot }
         _ = enrol(number, hold: previous == nil ? [] : .chain)
         if let previous { linkChain(previous, number) }
+        limit(number, limits)
         return number
     }
 }

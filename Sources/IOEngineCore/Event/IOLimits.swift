@@ -14,7 +14,8 @@ public struct IOLimits: Hashable, Sendable {
     /// - Parameters:
     ///   - deadline: On the driver's clock (``IOLoop/now``, ``IOInstant/monotonic()`` for real
     ///     drivers). When it passes, the event is stopped as by a cancellation: it comes back, with
-    ///     ETIMEDOUT, as soon as the kernel has let go of its memory. Nil: none.
+    ///     ETIMEDOUT, as soon as the kernel has let go of its memory. An event whose deadline has passed
+    ///     when it gets its place in the loop is not begun, and the driver does not see it. Nil: none.
     ///   - abandonAfter: How long to wait, after a cancellation or the deadline, for a request that
     ///     cannot be stopped. Then the event comes back without its memory, `isSettled` false; slot,
     ///     memory and descriptor stay charged until the kernel's completion. Nil: waits for ever, which

@@ -24,9 +24,45 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         guard freeCount > 0, maximumBytes == .max || hasBytes(for: event) else {
             return .full(event)
         }
+        return .accepted(accept(event, limits))
+    }
+
+    /// Takes an event in, with room known to be there. One whose deadline has passed already is not
+    /// begun.
+    @inlinable
+    mutating func accept(_ event: consuming IOEvent<Callback>, _ limits: IOLimits) -> IOTicket {
+        if limits.isNone { return accept(event) }
+        if isPast(limits) {
+            freeCount &-= 1
+            let number = unsafe free[freeCount]
+            unsafe slots.event(number).initialize(to: event)
+            return enrolLate(number)
+        }
         let ticket = accept(event)
         limit(ticket.slot, limits)
-        return .accepted(ticket)
+        return ticket
+    }
+
+    /// Whether a deadline has passed. Asks the clock only if there is one.
+    @inlinable
+    func isPast(_ limits: IOLimits) -> Bool {
+        limits.deadlineNanoseconds != .max
+            && limits.deadlineNanoseconds <= driver.now().nanoseconds
+    }
+
+    /// The event in a slot taken from the free ones ends without having begun: its deadline has passed.
+    @usableFromInline
+    mutating func enrolLate(_ number: UInt32) -> IOTicket {
+        let slot = unsafe slots.slot(number)
+        if occupied > statistics.largestInFlight { statistics.largestInFlight = occupied }
+        noteSubmission(number)
+        unsafe slots.event(number).pointee.clearOutcome()
+        unsafe slot.pointee.record = nil
+        unsafe slot.pointee.machine.accept([])
+        statistics.stopped += 1
+        statistics.deadlinesPassed += 1
+        refuse(number, IOFailure(errno: Errnos.timedOut, reason: .deadlinePassed))
+        return unsafe IOTicket(slot: number, generation: slot.pointee.acceptedGeneration)
     }
 
     /// The same with room known to be there. Returns little, where the outcome with room for an event

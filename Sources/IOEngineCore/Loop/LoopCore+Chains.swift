@@ -12,8 +12,9 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         guard chain.count <= freeCount, maximumBytes == .max || hasBytes(for: chain) else {
             return .full(chain)
         }
-        let tickets = accept(chain: &chain)
-        if !limits.isNone { for ticket in tickets { limit(ticket.slot, limits) } }
+        let isLate = isPast(limits)
+        let tickets = accept(chain: &chain, isLate: isLate)
+        if !limits.isNone, !isLate { for ticket in tickets { limit(ticket.slot, limits) } }
         return .accepted(IOTickets(tickets))
     }
 
@@ -31,8 +32,12 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     }
 
     /// Starts the first event and holds the others; there is room for all.
+    ///
+    /// - Parameter isLate: Their deadline has passed: none is begun.
     @inlinable
-    mutating func accept(chain: inout UniqueArray<IOEvent<Callback>>) -> [IOTicket] {
+    mutating func accept(
+        chain: inout UniqueArray<IOEvent<Callback>>, isLate: Bool
+    ) -> [IOTicket] {
         let count = chain.count
         // The last event into the last slot, and so on: taking from the end moves nothing.
         freeCount &-= count
@@ -45,6 +50,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         var numbers: [UInt32] = []
         for i in 0..<count { numbers.append(unsafe free[first &+ i]) }
         var tickets: [IOTicket] = []
+        if isLate { return numbers.map { enrolLate($0) } }
         for i in 0..<count {
             tickets.append(enrol(numbers[i], hold: i == 0 ? [] : .chain))
             if i > 0 { linkChain(numbers[i - 1], numbers[i]) }

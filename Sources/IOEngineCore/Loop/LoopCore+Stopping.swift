@@ -115,6 +115,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     /// Gives an accepted event its limits.
     @usableFromInline
     mutating func limit(_ number: UInt32, _ limits: IOLimits) {
+        if limits.isNone { return }
         guard unsafe slots.slot(number).pointee.machine.state != .finished else { return }
         unsafe slots.event(number).pointee.status.insert(.hasPolicy)
         unsafe policies[Int(number)].abandonAfter = limits.abandonNanoseconds
