@@ -27,6 +27,15 @@ import Testing
         run(["aio-appending-at-the-limit", fileSystem.newPath("limit"), signal])
     }
 
+    @Test(
+        "RLIMIT_FSIZE that changes after the set-up is obeyed, and the process lives",
+        .enabled(if: TestFileSystem.isRoot, "only root may mount file systems"),
+        arguments: TestFileSystem.available)
+    func changingFileSizeLimit(_ name: String) throws {
+        let fileSystem = try #require(TestFileSystem.named(name))
+        run(["aio-changing-file-size-limit", fileSystem.newPath("limit")])
+    }
+
     @Test("a thousand signals a second change no result")
     func signals() {
         run(["aio-signal-storm", TemporaryFolder.newPath("storm")])

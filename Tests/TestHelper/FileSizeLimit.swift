@@ -92,3 +92,49 @@ enum AppendingAtTheLimit: Scenario {
         }
     }
 }
+
+/// The limit comes, and is lifted again, after the loop was made; on the thread of the program itself.
+enum ChangingFileSizeLimit: Scenario {
+    static func run<Driver: IODriver & ~Copyable>(
+        _ arguments: [String], _ make: (Int) throws -> Driver
+    ) throws {
+        for direct in [false, true] {
+            let file = try IODescriptor.open(
+                FilePath(arguments[0]), .readWrite, options: [.create, .truncate], direct: direct)
+            var loop = try HelperLoop(depth: 4, driver: try make(4))
+            let before = try perform(&loop, .write(file, from: IOBuffer(zeroed: 4096), at: 0))
+            check(before.bytes == 4096 && before.error == nil, "without a limit: \(before)")
+            setSoftLimit(1, 65536)
+            for offset in [65536, 1 << 20] as [Int64] {
+                for length in [4096, 1 << 20] {
+                    let end = try perform(
+                        &loop, .write(file, from: IOBuffer(zeroed: length), at: offset))
+                    check(
+                        end.error?.errno == .fileTooLarge && end.error?.reason == .fileSizeLimit,
+                        "\(length) at \(offset), direct \(direct): \(end)")
+                }
+            }
+            let across = try perform(&loop, .write(file, from: IOBuffer(zeroed: 16384), at: 57344))
+            check(across.error?.errno == .fileTooLarge, "across, direct \(direct): \(across)")
+            var append = HelperEvent.write(file, from: IOBuffer(zeroed: 65536), at: 0)
+            append.flags = .append
+            _ = try perform(&loop, append)
+            append = HelperEvent.write(file, from: IOBuffer(zeroed: 4096), at: 0)
+            append.flags = .append
+            let appended = try perform(&loop, append)
+            check(appended.error?.errno == .fileTooLarge, "appended: \(appended)")
+            let allocated = try perform(&loop, .allocate(file, at: 0, length: 1 << 20))
+            check(allocated.error?.errno == .fileTooLarge, "allocated: \(allocated)")
+            setSoftLimit(1, .max)
+            let after = try perform(&loop, .write(file, from: IOBuffer(zeroed: 4096), at: 65536))
+            check(after.bytes == 4096 && after.error == nil, "the limit is gone: \(after)")
+        }
+        check(blocksFileSizeSignal() == false, "the thread's signals are not as they were")
+    }
+
+    private static func blocksFileSizeSignal() -> Bool {
+        var signals = sigset_t()
+        unsafe pthread_sigmask(SIG_BLOCK, nil, &signals)
+        return unsafe sigismember(&signals, SIGXFSZ) == 1
+    }
+}

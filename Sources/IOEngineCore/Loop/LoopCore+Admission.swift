@@ -367,14 +367,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         let failure = unsafe refusal(of: event, record)
         if !failure.isNone { return failure }
         let isAppend = unsafe appends(event, record)
-        if isAppend {
-            unsafe slot.pointee.machine.traits.insert(.single)
-            if fileSizeLimit < .max {
-                // Appends in flight together may reach the limit first. A thread that may block has
-                // its signals blocked, so SIGXFSZ does not end the process.
-                unsafe slot.pointee.machine.traits.insert(.mayBlock)
-            }
-        }
+        if isAppend { unsafe slot.pointee.machine.traits.insert(.single) }
         if unsafe isTooLargeToStayWhole(event, slot) {
             return IOFailure(errno: Errnos.invalidArgument, reason: .tooLargeToSplit)
         }
@@ -533,36 +526,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         switch unsafe record.pointee.refusal {
         case .isDirectory: return IOFailure(errno: Errnos.isDirectory, reason: .isDirectory)
         case .notSeekable: return IOFailure(errno: Errnos.illegalSeek, reason: .notSeekable)
-        default: break
+        default: return .none
         }
-        if unsafe passesFileSizeLimit(event, record) {
-            return IOFailure(errno: Errnos.fileTooLarge, reason: .fileSizeLimit)
-        }
-        return .none
-    }
-
-    /// Whether the event would begin past RLIMIT_FSIZE, where the kernel answers with SIGXFSZ. An
-    /// allocate that would end past it is refused whole, as the kernel does.
-    @usableFromInline
-    func passesFileSizeLimit(
-        _ event: UnsafeMutablePointer<IOEvent<Callback>>,
-        _ record: UnsafeMutablePointer<DescriptorRecord>
-    ) -> Bool {
-        guard unsafe fileSizeLimit < .max && record.pointee.isRegular else { return false }
-        let action = unsafe event.pointee.action
-        if action == .allocate {
-            let mode = unsafe event.pointee.allocationMode
-            let end = unsafe event.pointee.offset + Int64(event.pointee.length)
-            return (mode == .extend || mode == .zeroRange) && end > fileSizeLimit
-        }
-        guard action.isWrite else { return false }
-        if unsafe appends(event, record),
-            let facts = try? driver.inspect(unsafe event.pointee.descriptor)
-        {
-            // An append begins at the end of the file, whatever its offset.
-            return facts.size >= fileSizeLimit
-        }
-        return unsafe event.pointee.offset + Int64(event.pointee.transferred) >= fileSizeLimit
     }
 
     @inlinable

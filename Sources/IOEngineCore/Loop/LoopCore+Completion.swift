@@ -213,13 +213,6 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             case .next:
                 statistics.continuations &+= 1
                 unsafe slot.pointee.machine.traits.remove(.mayBlock)
-                if let record = unsafe slot.pointee.record,
-                    unsafe passesFileSizeLimit(event, record)
-                {
-                    step = unsafe slot.pointee.machine.fail(
-                        IOFailure(errno: Errnos.fileTooLarge, reason: .fileSizeLimit))
-                    continue
-                }
                 begin(number)
                 return false
             case .again(let mayBlock):

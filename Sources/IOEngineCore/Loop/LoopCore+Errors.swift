@@ -26,10 +26,10 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
                 return wrong
             }
             return IOFailure(errno: failure.errno, reason: .notSeekable)
-        case Errnos.fileTooLarge where unsafe isBeyondFileSizeLimit(event):
+        case Errnos.fileTooLarge where isBeyondFileSizeLimit(number):
             return IOFailure(errno: failure.errno, reason: .fileSizeLimit)
         case Errnos.invalidArgument where action.isTransfer:
-            return unsafe explainInvalidArgument(event, failure)
+            return explainInvalidArgument(number, failure)
         default:
             return failure
         }
@@ -56,24 +56,32 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         return nil
     }
 
-    private func isBeyondFileSizeLimit(
-        _ event: UnsafeMutablePointer<IOEvent<Callback>>
-    ) -> Bool {
-        let end = unsafe event.pointee.offset + Int64(event.pointee.length)
-        return end > ProcessLimits.fileSize
+    /// Whether the event would end past RLIMIT_FSIZE, as it is now: the process may change it at any
+    /// time.
+    private func isBeyondFileSizeLimit(_ number: UInt32) -> Bool {
+        let limit = ProcessLimits.fileSize
+        if limit == .max { return false }
+        let event = unsafe slots.event(number)
+        var offset = unsafe event.pointee.offset
+        if let record = unsafe slots.slot(number).pointee.record, unsafe appends(event, record),
+            let facts = try? driver.inspect(unsafe event.pointee.descriptor)
+        {
+            // An append begins at the end of the file, whatever its offset.
+            offset = facts.size
+        }
+        return unsafe offset > limit - Int64(event.pointee.length)
     }
 
     /// Direct IO answers EINVAL both for a wrong alignment and for a write across RLIMIT_FSIZE: the
     /// limit is looked at first.
-    private func explainInvalidArgument(
-        _ event: UnsafeMutablePointer<IOEvent<Callback>>, _ failure: IOFailure
-    ) -> IOFailure {
+    private func explainInvalidArgument(_ number: UInt32, _ failure: IOFailure) -> IOFailure {
+        let event = unsafe slots.event(number)
         guard let facts = try? driver.inspect(unsafe event.pointee.descriptor), facts.isDirect
         else {
             return failure
         }
         if unsafe event.pointee.action.isWrite && facts.kind == .regular
-            && isBeyondFileSizeLimit(event)
+            && isBeyondFileSizeLimit(number)
         {
             return IOFailure(errno: Errnos.fileTooLarge, reason: .fileSizeLimit)
         }

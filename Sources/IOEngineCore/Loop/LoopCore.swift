@@ -46,11 +46,8 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
     /// Bit by ``IOAction`` raw value.
     @usableFromInline let supportedActions: UInt16
     @usableFromInline let registersDescriptors: Bool
-    /// RLIMIT_FSIZE when the loop was made: writes that start at or past it would kill the process
-    /// with SIGXFSZ, so they are refused here.
-    @usableFromInline let fileSizeLimit: Int64
 
-    /// No limit on file sizes, and a driver that does everything: transfers need no further look.
+    /// A driver that does every transfer: they need no further look.
     @usableFromInline let allowsEverything: Bool
     /// The same, bytes in flight are not counted, and the driver is not gone.
     @usableFromInline var takesAnything: Bool
@@ -157,20 +154,21 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
         if bits & 1 << IOAction.write.rawValue != 0 { bits |= 1 << IOAction.writeVectored.rawValue }
         supportedActions = bits
         registersDescriptors = capabilities.registersDescriptors
-        fileSizeLimit = ProcessLimits.fileSize
         let transfers: UInt16 = 0b1111
-        allowsEverything = fileSizeLimit == .max && bits & transfers == transfers
+        allowsEverything = bits & transfers == transfers
         takesAnything = allowsEverything && options.maximumBytes == .max
         latencies = options.recordsLatencies ? IOLatencies() : nil
         let keepsTimes = options.recordsLatencies || options.servesContext
         unsafe submissionTimes = keepsTimes ? .allocate(capacity: depth) : nil
         unsafe submissionTimes?.initialize(repeating: 0, count: depth)
         thread = ThreadIdentity.current
+        FileSizeSignal.block()
     }
 
     /// Only after ``settleAll()``: no event is left.
     @inlinable
     deinit {
+        FileSizeSignal.unblock()
         unsafe submissionTimes?.deallocate()
         unsafe tickets?.deallocate()
         unsafe places?.deallocate()
@@ -220,6 +218,7 @@ enum ThreadIdentity {
     @usableFromInline static func yield() { _ = sched_yield() }
 }
 
+/// Limits of the process, which may change at any time.
 enum ProcessLimits {
     /// RLIMIT_FSIZE in bytes, `Int64.max` for none.
     static var fileSize: Int64 {
