@@ -36,6 +36,11 @@ import Testing
         run(["changing-file-size-limit", fileSystem.newPath("limit")])
     }
 
+    @Test("0 bytes from a read that must not wait are not taken for the end")
+    func earlyEnds() {
+        run(["early-ends", TemporaryFolder.newPath("early")])
+    }
+
     @Test("a thousand signals a second change no result")
     func signals() {
         run(["signal-storm", TemporaryFolder.newPath("storm")])

@@ -52,6 +52,27 @@ func oldFilter(_ arguments: [String]) throws {
     }
 }
 
+/// A kernel that answers 0 to reads which must not wait, wherever the file ends. Argument: a path.
+enum EarlyEnds: Scenario {
+    static func run<Driver: IODriver & ~Copyable>(
+        _ arguments: [String], _ make: (Int) throws -> Driver
+    ) throws {
+        // A filter that refuses with errno 0 answers 0.
+        try refuse([UInt32(SYS_preadv2)], 0)
+        let file = try IODescriptor.open(
+            FilePath(arguments[0]), .readWrite, options: [.create, .truncate])
+        var loop = try HelperLoop(depth: 4, driver: try make(4))
+        let bytes = [UInt8](repeating: 7, count: 5000)
+        let write = try perform(&loop, .write(file, from: IOBuffer(copying: bytes), at: 0))
+        check(write.bytes == 5000, "a write: \(write)")
+        for (offset, expected) in [(0, 5000), (4096, 904), (4999, 1), (5000, 0), (1 << 30, 0)] {
+            let read = try perform(
+                &loop, .read(file, into: IOBuffer(capacity: 8192), at: Int64(offset)))
+            check(read.bytes == expected && read.error == nil, "a read at \(offset): \(read)")
+        }
+    }
+}
+
 /// Refuses io_uring, and Linux AIO where asked for, for good.
 func refuse(_ errno: Int32, refusesAIO: Bool) throws {
     // io_uring_setup has one number everywhere; io_setup's is the machine's.

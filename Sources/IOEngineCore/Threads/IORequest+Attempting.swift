@@ -24,8 +24,8 @@ extension IORequest {
         return status >= 0 && status & CLinux.O_DIRECT != 0
     }
 
-    /// Does it on this thread if it need not wait. Only if ``isAttemptable``; one system call, two at
-    /// the end of a file.
+    /// Does it on this thread if it need not wait. Only if ``isAttemptable``; one system call, three
+    /// at the end of a file.
     ///
     /// - Returns: The result, or nil: it was not done and must go to a thread that may wait.
     package func attempt() -> Int? {
@@ -43,13 +43,21 @@ extension IORequest {
 
     /// A short read: does the file end there, or only what is in the page cache?
     private func isEnd(after moved: Int) -> Bool {
-        if moved == 0 { return true }
+        if moved == 0 { return isPastSize }
         // Where in the list it stopped is not worth finding out.
         guard action == .read else { return false }
         var rest = self
         unsafe rest.address = address.map { unsafe $0 + moved }
         rest.offset += Int64(moved)
         rest.length -= moved
-        return rest.perform(adding: .noWait) == 0
+        return rest.perform(adding: .noWait) == 0 && rest.isPastSize
+    }
+
+    /// Whether the file's size says that nothing is at the offset. Some kernels answer 0 bytes to a
+    /// read that must not wait wherever the page cache ends.
+    private var isPastSize: Bool {
+        var status = stat()
+        return unsafe fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+            && offset >= status.st_size
     }
 }
