@@ -284,4 +284,60 @@ struct ParityTests {
             ],
         ])
     }
+
+    @Test("what has no positions is refused as pread does it, and nobody waits for it")
+    func withoutPositions() throws {
+        var steps: [[(Step, Int32)]] = []
+        for target in Target.withoutPositions {
+            steps += [
+                [(.read(target), -ESPIPE)], [(.write(target), -ESPIPE)],
+                [(.read(target, 0, 8), -ESPIPE)], [(.write(target, 8, 8), -ESPIPE)],
+                [(.vectored(.readVectored, target, 0, [8, 8]), -ESPIPE)],
+                [(.vectored(.writeVectored, target, 0, [8, 8]), -ESPIPE)],
+                [(.allocate(target, .extend, 0, 4096), -ESPIPE)],
+                [(.sync(target), -EINVAL)], [(.sync(target, full: false), -EINVAL)],
+            ]
+        }
+        try Parity("tmpfs").expect(steps)
+    }
+
+    @Test("a descriptor that only names a file is no open file", arguments: names)
+    func pathOnly(_ name: String) throws {
+        var steps: [[(Step, Int32)]] = []
+        for target in [Target.nameOfFile, .nameOfFolder] {
+            steps += [
+                [(.read(target), -EBADF)], [(.write(target), -EBADF)],
+                [(.vectored(.readVectored, target, 0, [8, 8]), -EBADF)],
+                [(.allocate(target, .extend, 0, 4096), -EBADF)],
+                [(.sync(target), -EBADF)], [(.sync(target, full: false), -EBADF)],
+            ]
+        }
+        try Parity(name).expect(steps)
+    }
+
+    @Test("devices, memory, kernel files and files without a name", arguments: names)
+    func otherFiles(_ name: String) throws {
+        let parity = try Parity(name)
+        try parity.expect([
+            [(.read(.zeros), 4096)], [(.read(.zeros, 1 << 40, 100), 100)],
+            [(.write(.zeros), 4096)], [(.vectored(.readVectored, .zeros, 8, [8, 9]), 17)],
+            [(.read(.nothing), 0)], [(.write(.nothing), 4096)],
+            [(.vectored(.writeVectored, .nothing, 0, [8, 9]), 17)],
+        ])
+        for target in [Target.memory, .nameless] {
+            try parity.expect([
+                [(.read(target), 0)], [(.write(target, 100, 5000), 5000)],
+                [(.read(target, 0, 8192), 5100)], [(.read(target, 5100), 0)],
+                [(.sync(target), 0)], [(.allocate(target, .extend, 0, 8192), 0)],
+                [(.vectored(.readVectored, target, 4096, [1000, 8192]), 4096)],
+            ])
+        }
+        try parity.compare([
+            [.read(.procFile, 0, 4096)], [.read(.procFile, 3, 7)], [.read(.procFile, 1 << 20)],
+            [.write(.procFile)], [.sync(.procFile)],
+            [.read(.sysFile, 0, 4096)], [.read(.sysFile, 0, 1)], [.read(.sysFile, 1 << 20)],
+            [.write(.sysFile)], [.sync(.sysFile)], [.sync(.zeros)], [.sync(.nothing)],
+            [.allocate(.zeros, .extend, 0, 4096)], [.allocate(.procFile, .extend, 0, 4096)],
+        ])
+    }
 }

@@ -7,10 +7,19 @@ enum Target: String, CaseIterable {
     case folder, pipeOut, pipeIn, socket
     /// A number that is not open, one below 0, and an object that was closed.
     case missing, negative, closed
+    /// What has no positions, though `lseek(2)` says 0 for most of it.
+    case eventCounter, timer, watch, signals, poll, process, terminal
+    /// Opened with O_PATH.
+    case nameOfFile, nameOfFolder
+    /// What is read and written like a file.
+    case zeros, nothing, memory, nameless, procFile, sysFile
 
     static let files: [Target] = [.buffered, .direct]
     static let wrong: [Target] = [
         .readOnly, .writeOnly, .folder, .pipeOut, .pipeIn, .socket, .missing, .negative, .closed,
+    ]
+    static let withoutPositions: [Target] = [
+        .eventCounter, .timer, .watch, .signals, .poll, .process, .terminal,
     ]
 }
 

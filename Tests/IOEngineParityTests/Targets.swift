@@ -9,6 +9,7 @@ final class Targets {
     private let files: [Target: IODescriptor]
     private let pipe: Pipe
     private let sockets: (Int32, Int32)
+    private let others: OtherTargets
 
     /// - Parameter content: Of the file.
     init(on fileSystem: TestFileSystem, content: [UInt8]) throws {
@@ -39,6 +40,7 @@ final class Targets {
         }
         guard made == 0 else { throw Errno(rawValue: errno) }
         sockets = pair
+        others = try OtherTargets(on: fileSystem, path)
     }
 
     deinit {
@@ -56,7 +58,7 @@ final class Targets {
         case .pipeIn: pipe.writeEnd
         case .socket: FileDescriptor(rawValue: sockets.0)
         case .negative: FileDescriptor(rawValue: -5)
-        default: FileDescriptor(rawValue: 999_999)
+        default: FileDescriptor(rawValue: others.numbers[target] ?? 999_999)
         }
     }
 

@@ -15,7 +15,7 @@ struct DescriptorRecord {
     @usableFromInline var isLingering = false
     /// Registered by the loop itself, for as long as the object is busy.
     @usableFromInline var isBusyRegistered = false
-    /// A failed sync on a plain descriptor; 0: none.
+    /// What a sync or a durable write on a plain descriptor failed with; 0: nothing.
     @usableFromInline var syncErrno: Int32 = 0
     /// Writes and allocates not yet settled that were accepted after the last held sync.
     @usableFromInline var writesOpen: Int32 = 0
@@ -37,15 +37,19 @@ struct DescriptorRecord {
     @usableFromInline var refusal: IOError.Reason = .kernel
     /// O_APPEND: writes are never split or continued.
     @usableFromInline var isAppending = false
-    @usableFromInline var isRegular = false
+    /// A file, a directory or a block device: something that a sync makes durable.
+    @usableFromInline var keepsData = false
     /// What requests tell the driver of the file.
     @usableFromInline var traits: IODescriptorTraits = []
     /// Of offsets in direct IO; 0: none is needed, or it is not known.
     @usableFromInline var alignmentLogarithm: UInt8 = 0
 
-    /// Device and inode, by which a reused number is recognised.
+    /// Device and inode, by which a reused number is recognised, and what tells two files apart that had
+    /// one inode, one after the other.
     @usableFromInline var device: UInt64 = 0
     @usableFromInline var inode: UInt64 = 0
+    @usableFromInline var birth: Int64 = 0
+    @usableFromInline var generation: UInt32 = 0
 
     /// An object without a pause for that many events is registered with the driver: it spares the
     /// kernel looking the number up for each IO (3 % of a 4 KiB read that needs no device), and costs
@@ -81,16 +85,20 @@ struct DescriptorRecord {
         self.identity = identity
         isKnown = true
         isAppending = facts.isAppending
-        isRegular = facts.kind == .regular
+        keepsData = [.regular, .blockDevice, .directory].contains(facts.kind)
         traits = IODescriptorTraits(facts)
         alignmentLogarithm =
             facts.isDirect && facts.offsetAlignment > 0
             ? UInt8(truncatingIfNeeded: facts.offsetAlignment.trailingZeroBitCount) : 0
         // What an earlier sync lost is lost, whoever asks.
-        if device != facts.device || inode != facts.inode { syncErrno = 0 }
+        if !isOf(facts) { syncErrno = 0 }
         device = facts.device
         inode = facts.inode
-        if facts.kind == .directory {
+        birth = facts.birth
+        generation = facts.generation
+        if facts.isPathOnly {
+            refusal = .pathOnly
+        } else if facts.kind == .directory {
             refusal = .isDirectory
         } else if !facts.isSeekable {
             refusal = .notSeekable
@@ -98,6 +106,13 @@ struct DescriptorRecord {
             refusal = .kernel
         }
         isPlain = refusal == .kernel && !isAppending
+    }
+
+    /// Whether these are facts of the same file. Inodes are used again once their file is removed; a new
+    /// file in one has another time of birth or another generation.
+    func isOf(_ facts: IODescriptorFacts) -> Bool {
+        device == facts.device && inode == facts.inode && birth == facts.birth
+            && generation == facts.generation
     }
 }
 

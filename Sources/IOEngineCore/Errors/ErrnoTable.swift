@@ -95,8 +95,9 @@ enum ErrnoTable {
         case .misaligned:
             "direct IO on this file needs offset, length and memory address to be multiples of "
                 + "\(error.alignment) bytes; align them, or open the file without O_DIRECT"
-        case .notSeekable:
-            "pipes, sockets and terminals have no offsets; only files and block devices are supported"
+        case .notSeekable: noOffsets
+        case .pathOnly:
+            "it was opened with O_PATH, which only names a file; open it for reading or writing"
         case .isDirectory: "it is a directory; open a file inside it"
         case .notOpenForReading: "it is open for writing only; open it for reading as well"
         case .notOpenForWriting: "it is open for reading only; open it for writing as well"
@@ -117,8 +118,12 @@ enum ErrnoTable {
         case .driverFull:
             "the driver takes no request although none is in flight; that is a bug in it"
         case .stickySyncError:
-            "an earlier sync of this descriptor failed and its data may be lost; write it again, "
-                + "then call clearSyncError()"
+            "an earlier sync or durable write of this descriptor failed, and what was written before "
+                + "may be lost; write it again, then call clearSyncError()"
+        case .dataMayBeLost:
+            kernelAdvice(for: error)
+                + "; what was written before may be lost, so write it again, then call "
+                + "clearSyncError(): until then every sync of this descriptor fails"
         case .abandoned:
             "it may still be done; the engine keeps the memory until the kernel lets go of it"
         case .cancelled: "it was cancelled before it was done; what it moved until then counts"
@@ -138,6 +143,10 @@ enum ErrnoTable {
         }
     }
 
+    private static let noOffsets =
+        "pipes, sockets, terminals, eventfds and the like have no offsets; only files and block "
+        + "devices are supported"
+
     /// Direct reads and syncs fail where direct and buffered use of a file meet.
     private static func mayHaveMet(_ operation: IOError.Operation) -> Bool {
         if case .event(let action) = operation { action.isRead || action.isSync } else { false }
@@ -149,8 +158,7 @@ enum ErrnoTable {
             "the descriptor is closed, or not open for this; check the open mode"
         case .invalidArgument: "the kernel refuses these arguments for this file"
         case .isDirectory: "it is a directory; open a file inside it"
-        case .illegalSeek:
-            "pipes, sockets and terminals have no offsets; only files and block devices are supported"
+        case .illegalSeek: noOffsets
         case .noSpace: "the file system is full; free some space"
         case .diskQuotaExceeded: "the disk quota is used up; free some space or raise it"
         case .fileTooLarge:

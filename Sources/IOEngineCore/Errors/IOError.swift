@@ -39,7 +39,13 @@ public struct IOError: Error, Hashable, Sendable, CustomStringConvertible {
         case retriesExhausted
         case unsupportedAction
         case driverFull
+        /// An earlier sync or durable write of the descriptor failed, and that was not cleared.
         case stickySyncError
+        /// A sync, or a write that was to be durable, failed: what was written before may be lost. Later
+        /// syncs of the descriptor answer ``stickySyncError`` until that is cleared.
+        case dataMayBeLost
+        /// The descriptor was opened with O_PATH.
+        case pathOnly
         case abandoned
         /// Stopped by ``IOLoop/cancel(_:)`` or the like before all of it was done.
         case cancelled

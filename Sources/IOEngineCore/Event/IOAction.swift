@@ -73,7 +73,9 @@ public struct IOFlags: OptionSet, Hashable, Sendable {
     /// continued. Have one direct append of a file in flight at a time: on xfs, several at once take
     /// the same place and overwrite each other (seen on Linux 6.18).
     @inlinable public static var append: Self { Self(rawValue: 16) }
-    /// RWF_NOAPPEND (6.9): writes at the offset although the file is open with O_APPEND.
+    /// RWF_NOAPPEND (6.9): writes at the offset although the file is open with O_APPEND. overlayfs, the
+    /// file system of most containers, loses the flag and appends, with success (seen on Linux 6.18):
+    /// open a second descriptor without O_APPEND there.
     @inlinable public static var noAppend: Self { Self(rawValue: 32) }
     /// RWF_ATOMIC (6.11): the write is torn by no crash. Never split, joined or continued.
     @inlinable public static var atomic: Self { Self(rawValue: 64) }

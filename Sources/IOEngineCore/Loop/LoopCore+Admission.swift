@@ -499,13 +499,14 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         guard let facts = try? driver.inspect(number) else {
             return IOFailure(errno: Errnos.badDescriptor, reason: .closedDescriptor)
         }
-        if unsafe facts.device == record.pointee.device && facts.inode == record.pointee.inode {
-            return first
-        }
         // The old file still has requests in flight, under its facts.
         if unsafe record.pointee.inFlight > 0 { return first }
-        unsafe endLingering(of: record)
-        unsafe endRegistration(record)
+        if unsafe !record.pointee.isOf(facts) {
+            unsafe endLingering(of: record)
+            unsafe endRegistration(record)
+        } else if unsafe record.pointee.refusal != .pathOnly {
+            return first
+        }
         unsafe record.pointee.adopt(facts, identity: 0)
         return unsafe knownRefusal(of: event, record)
     }
@@ -516,6 +517,9 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         _ record: UnsafeMutablePointer<DescriptorRecord>
     ) -> IOFailure {
         let action = unsafe event.pointee.action
+        if unsafe record.pointee.refusal == .pathOnly && action != .noOperation {
+            return IOFailure(errno: Errnos.badDescriptor, reason: .pathOnly)
+        }
         if action.isSync {
             let known = unsafe record.pointee.syncErrno
             let object = unsafe event.pointee.descriptorObject
