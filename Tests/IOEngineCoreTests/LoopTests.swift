@@ -193,7 +193,7 @@ import Testing
             if case .failure(let error) = event.result { return (error.errno, error.reason) }
             return (nil, nil)
         }
-        #expect(try sync() == (.noSpace, .kernel))
+        #expect(try sync() == (.noSpace, .dataMayBeLost))
         fails = false
         // The next one would succeed for data that is lost.
         #expect(try sync() == (.noSpace, .stickySyncError))

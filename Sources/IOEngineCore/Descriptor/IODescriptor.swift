@@ -148,8 +148,26 @@ public final class IODescriptor: Sendable {
         }
     }
 
-    /// The first EIO, ENOSPC or EDQUOT that a sync answered. Data written before that sync may be
-    /// lost although a later sync would succeed, so later syncs answer this until it is cleared.
+    /// What the first sync, or write that was to be durable, failed with; nil: none did, or it was
+    /// cleared.
+    ///
+    /// The kernel tells of lost data once for each open file, to whoever looks first: a sync, a write
+    /// with ``IOFlags/dataSync`` or ``IOFlags/sync``, or any write where the file is open with O_DSYNC
+    /// or O_SYNC. Data written before may then be lost although a later sync would succeed, so later
+    /// syncs answer this error, whatever it is, until ``clearSyncError()``.
+    ///
+    /// Not kept, because they say nothing about data:
+    /// - EINTR and EAGAIN: it was put off before it was done; the loop tries again, and gives up after
+    ///   a bounded number of times;
+    /// - ECANCELED and ETIMEDOUT of an event that was cancelled or out of time;
+    /// - what the engine refuses itself, such as a bad range or a closed descriptor;
+    /// - EINVAL and EOPNOTSUPP of a durable write that is direct or has further flags: the kernel
+    ///   refuses those before it writes;
+    /// - EINVAL of a sync of what cannot be synced, such as pipes and terminals.
+    ///
+    /// It belongs to this object. Other descriptors of the file have a mark of their own in the
+    /// kernel. Duplicates (`dup(2)`, an inherited descriptor) share this one's: whoever of them looks
+    /// first takes it, so sync through one object only.
     public var syncError: Errno? {
         let number = syncErrno.load(ordering: .acquiring)
         return number == 0 ? nil : Errno(rawValue: number)
@@ -157,7 +175,7 @@ public final class IODescriptor: Sendable {
 
     @usableFromInline var syncErrorNumber: Int32 { syncErrno.load(ordering: .acquiring) }
 
-    /// Says that the lost data was written again or is not needed.
+    /// Says that the lost data was written again or is not needed: later syncs ask the kernel again.
     public func clearSyncError() { syncErrno.store(0, ordering: .releasing) }
 
     func setSyncError(_ errno: Int32) {

@@ -17,6 +17,8 @@ public struct IODescriptorTraits: OptionSet, Hashable, Sendable {
     /// Open with O_APPEND: a write lands at the end of the file, whatever its offset says. Layers
     /// neither split it nor join it with others.
     @inlinable public static var appending: Self { Self(rawValue: 8) }
+    /// Open with O_DSYNC or O_SYNC: a write is durable when it has finished.
+    @inlinable public static var synchronous: Self { Self(rawValue: 16) }
 
     /// What `facts` say.
     public init(_ facts: IODescriptorFacts) {
@@ -24,5 +26,6 @@ public struct IODescriptorTraits: OptionSet, Hashable, Sendable {
         if facts.isDirect { insert(.direct) }
         if facts.isInMemory { insert(.inMemory) }
         if facts.isAppending { insert(.appending) }
+        if facts.isSynchronous { insert(.synchronous) }
     }
 }

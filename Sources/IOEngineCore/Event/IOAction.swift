@@ -61,9 +61,11 @@ public struct IOFlags: OptionSet, Hashable, Sendable {
 
     /// RWF_HIPRI (Linux 4.6): high priority. A wish that only polled devices know; ignored elsewhere.
     @inlinable public static var highPriority: Self { Self(rawValue: 1) }
-    /// RWF_DSYNC (4.7): this write is durable, as after `fdatasync`, when it is finished.
+    /// RWF_DSYNC (4.7): this write is durable, as after `fdatasync`, when it is finished. If it fails,
+    /// later syncs of the descriptor fail, too: see ``IODescriptor/syncError``.
     @inlinable public static var dataSync: Self { Self(rawValue: 2) }
-    /// RWF_SYNC (4.7): this write is durable, as after `fsync`, when it is finished.
+    /// RWF_SYNC (4.7): this write is durable, as after `fsync`, when it is finished. If it fails, later
+    /// syncs of the descriptor fail, too: see ``IODescriptor/syncError``.
     @inlinable public static var sync: Self { Self(rawValue: 4) }
     /// RWF_NOWAIT (4.14): EAGAIN instead of waiting for the device or a lock. That EAGAIN is handed
     /// over, not retried. A file system that cannot do without waiting answers EAGAIN each time (ext4,
@@ -81,6 +83,9 @@ public struct IOFlags: OptionSet, Hashable, Sendable {
     @inlinable public static var atomic: Self { Self(rawValue: 64) }
     /// RWF_DONTCACHE (6.14): buffered, but the page cache is dropped behind.
     @inlinable public static var dontCache: Self { Self(rawValue: 128) }
+
+    /// Whether a write with these is durable when it is finished.
+    @inlinable package var makeDurable: Bool { !isDisjoint(with: [.dataSync, .sync]) }
 }
 
 /// The IO scheduler's priority of one event, as `ioprio_set(2)` numbers it.

@@ -40,8 +40,9 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
         unsafe core.pointee.forget(descriptor.rawValue)
     }
 
-    /// Says that what an earlier, failed sync of this plain descriptor lost was written again or is
-    /// not needed. See ``IODescriptor/clearSyncError()``.
+    /// Says that what an earlier, failed sync or durable write of this plain descriptor lost was
+    /// written again or is not needed. See ``IODescriptor/syncError``; of a plain descriptor it is kept
+    /// by each loop for itself.
     public mutating func clearSyncError(_ descriptor: FileDescriptor) {
         guard descriptor.rawValue >= 0,
             let record = unsafe core.pointee.table.find(descriptor.rawValue)

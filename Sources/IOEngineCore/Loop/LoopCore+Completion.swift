@@ -208,7 +208,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
                     isStopped && failure.errno == Errnos.canceled
                     ? stopFailure(number) : explain(failure, number)
                 unsafe event.pointee.status.insert(.done)
-                unsafe keepSyncError(event, slot)
+                keepLoss(number)
                 return true
             case .next:
                 statistics.continuations &+= 1
@@ -247,22 +247,6 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         return unsafe slot.pointee.machine.examined(
             offset: event.pointee.offset, size: facts.size, alignment: alignment,
             transferred: &event.pointee.movedLength)
-    }
-
-    /// A failed sync stays visible until the user clears it.
-    @usableFromInline
-    func keepSyncError(
-        _ event: UnsafeMutablePointer<IOEvent<Callback>>, _ slot: UnsafeMutablePointer<LoopSlot>
-    ) {
-        let errno = unsafe event.pointee.failure.errno
-        guard unsafe event.pointee.action.isSync,
-            errno == Errnos.ioError || errno == Errnos.noSpace || errno == Errnos.quota
-        else { return }
-        if let object = unsafe event.pointee.descriptorObject {
-            object.setSyncError(errno)
-        } else {
-            unsafe slot.pointee.record?.pointee.syncErrno = errno
-        }
     }
 
     /// Moves a finished event out and frees its slot.

@@ -258,9 +258,12 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         }
         statistics.settledLate += 1
         if result < 0 {
-            // A sync that failed late failed all the same.
-            unsafe event.pointee.failure = .kernel(Int32(clamping: 0 - result))
-            unsafe keepSyncError(event, slot)
+            // What failed late failed all the same.
+            let errno = Int32(clamping: 0 - result)
+            let isStopped = unsafe slot.pointee.machine.traits.contains(.stopping)
+            unsafe event.pointee.failure =
+                isStopped && errno == Errnos.canceled ? .cancelled : .kernel(errno)
+            keepLoss(number)
         }
         concludePolicy(number)
         leaveDescriptor(number)

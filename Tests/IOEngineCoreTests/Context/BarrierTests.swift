@@ -115,7 +115,7 @@ import Testing
         try steered.submit(Event.sync(1))
         try steered.submit(Event.write(2))
         try steered.submit(Event.sync(3))
-        #expect(steered.answer(1, -5) == [.failure(1, .ioError, .kernel)])
+        #expect(steered.answer(1, -5) == [.failure(1, .ioError, .dataMayBeLost)])
         #expect(
             steered.answer(2) == [.success(2, 100), .failure(3, .ioError, .stickySyncError)])
         #expect(steered.begun == [])
@@ -134,7 +134,7 @@ import Testing
         steered.script.fullFor = 1000
         try steered.submit(Event.sync(3))
         #expect(steered.begun == [1, 2])
-        #expect(steered.answer(1, -28) == [.failure(1, .noSpace, .kernel)])
+        #expect(steered.answer(1, -28) == [.failure(1, .noSpace, .dataMayBeLost)])
         // The one that waits does not wait for the driver any more.
         #expect(
             steered.answer(2, -4) == [
@@ -149,7 +149,7 @@ import Testing
         for name in 1...3 { try steered.submit(Event.sync(name)) }
         // The success came before: it stands.
         #expect(steered.answer(3) == [.success(3)])
-        #expect(steered.answer(1, -5) == [.failure(1, .ioError, .kernel)])
+        #expect(steered.answer(1, -5) == [.failure(1, .ioError, .dataMayBeLost)])
         #expect(steered.answer(2) == [.failure(2, .ioError, .stickySyncError)])
     }
 
