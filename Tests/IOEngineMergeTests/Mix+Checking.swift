@@ -30,7 +30,10 @@ extension Mix where Driver: ~Copyable {
         switch event.result {
         case .failure(let error):
             try checkFailure(error, moved, operation, place)
-            outcomes[number] = operation.mayBeStopped ? .stopped : .failed(error.errno)
+            let mayDiffer = operation.mayBeStopped || isToldOfAnother(error, operation)
+            outcomes[number] = mayDiffer ? .stopped : .failed(error.errno)
+            // The mix is to go on with syncs.
+            if error.reason == .dataMayBeLost { loop.clearSyncError(file) }
         case .success(let count):
             try #require(count == moved, "\(place)")
             try #require(!operation.isBad || operation.handsOver, "\(place)")
@@ -65,9 +68,18 @@ extension Mix where Driver: ~Copyable {
         _ error: IOError, _ moved: Int, _ operation: Operation, _ place: String
     ) throws {
         if operation.isBad, error.errno == .ioError { return }
+        if isToldOfAnother(error, operation) { return }
         let isStop = error.errno == .canceled || error.errno == .timedOut
         try #require(isStop && operation.mayBeStopped, "\(error); \(place)")
         if operation.answer == .cancelled { try #require(moved == 0, "\(place)") }
+    }
+
+    /// What is lost is told once: to one part of a joined write that is to be durable, and to the syncs
+    /// after it.
+    private func isToldOfAnother(_ error: IOError, _ operation: Operation) -> Bool {
+        guard error.errno == .ioError, !operation.isBad else { return false }
+        return error.reason == (operation.isDurable ? .dataMayBeLost : .stickySyncError)
+            && (operation.isDurable || operation.kind == .sync)
     }
 
     /// What a write that failed left: each byte old or new; the first `moved` new.

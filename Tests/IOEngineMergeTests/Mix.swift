@@ -35,6 +35,8 @@ struct Mix<Driver: IODriver & ~Copyable>: ~Copyable {
         var handsOver = false
         var mayBeStopped = false
         var isBad = false
+        /// A write that is durable when it has finished.
+        var isDurable = false
         /// What a read must find, what a write found there, and what it writes.
         var found: [UInt8] = []
         var written: [UInt8] = []
@@ -140,6 +142,7 @@ struct Mix<Driver: IODriver & ~Copyable>: ~Copyable {
             model.write(operation.written, at: drawn.range.lowerBound)
         }
         operation.handsOver = drawn.handsOver
+        operation.isDurable = !drawn.flags.isDisjoint(with: [.dataSync, .sync])
         var event = makeEvent(drawn, operation)
         let number = submitted
         event.callback = Number(value: number)

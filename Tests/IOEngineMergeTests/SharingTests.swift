@@ -59,6 +59,29 @@ import Testing
         #expect(kit.handDown().isEmpty, "nothing is repeated twice")
     }
 
+    /// The kernel tells of lost data once, and it may be that of other writes.
+    @Test(arguments: [IOFlags.dataSync, .sync, []], [Int(-EIO), Int(-ENOSPC), Int(-ESTALE)])
+    func aDurableWriteThatFailedIsToldToOnePart(_ flags: IOFlags, result: Int) throws {
+        var kit = BufferKit()
+        for slot in 0..<4 {
+            var request = kit.request(.write, slot, at: (10 + slot) * Self.page)
+            request.flags = flags
+            if flags.isEmpty { request.traits = [.known, .synchronous] }
+            kit.add(request)
+        }
+        let passed = kit.handDown()
+        #expect(passed.count == 1 && passed[0].length == 4 * Self.page)
+        kit.buffer.complete(IOCompletion(token: kit.token(0), result: result))
+        #expect(kit.finished() == [0: result])
+        let again = kit.handDown()
+        #expect(again.map { Int($0.token.slot) } == [1, 2, 3])
+        for request in again {
+            kit.buffer.complete(IOCompletion(token: request.token, result: Self.page))
+        }
+        #expect(kit.finished() == [1: 4096, 2: 4096, 3: 4096])
+        #expect(kit.handDown().isEmpty)
+    }
+
     @Test func aReadAtTheEndOfTheFileIsTheEndForAllParts() throws {
         var kit = joined(.read)
         kit.buffer.complete(IOCompletion(token: kit.token(0), result: 0))

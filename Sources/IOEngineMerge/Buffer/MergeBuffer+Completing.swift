@@ -23,7 +23,7 @@ extension MergeBuffer {
             share(group, slot, result)
         } else {
             // It failed, and nobody knows where; or it moved more than it was to move.
-            repeatAll(group, slot)
+            repeatAll(group, slot, result)
         }
         release(group)
     }
@@ -65,11 +65,20 @@ extension MergeBuffer {
         }
     }
 
-    private mutating func repeatAll(_ group: JoinedRequest, _ slot: UInt32) {
+    private mutating func repeatAll(_ group: JoinedRequest, _ slot: UInt32, _ result: Int) {
+        // A durable write may have taken the kernel's only word on data that is lost, of other writes too.
+        // Repeated, all parts may succeed and nobody would hear of it: so the first one answers it.
+        let isToldOnce = result < 0 && requests[Int(slot)].isDurable
         var part = slot
-        for _ in 0..<group.parts {
-            enqueue(part)
-            part = links[Int(part)]
+        for index in 0..<group.parts {
+            // Links change when a slot is used anew, which is not before it is taken out.
+            let next = links[Int(part)]
+            if isToldOnce, index == 0 {
+                finish(part, result)
+            } else {
+                enqueue(part)
+            }
+            part = next
         }
     }
 

@@ -121,6 +121,11 @@ extension IORequest {
     @inline(__always)
     var isListed: Bool { action.rawValue & 2 != 0 }
 
+    /// Whether it is a write that is durable when it has finished.
+    var isDurable: Bool {
+        action.isWrite && (flags.makeDurable || traits.contains(.synchronous))
+    }
+
     /// Behind its last byte.
     @inline(__always)
     var end: Int64 { offset &+ Int64(length) }
