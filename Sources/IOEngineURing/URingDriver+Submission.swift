@@ -167,13 +167,14 @@ extension URingDriver {
     }
 
     /// Where the kernel can start no worker (RLIMIT_NPROC, a cgroup's pids.max), it cancels by itself what
-    /// needs one. That is EAGAIN, as of other drivers that can start no thread.
+    /// needs one. That is EAGAIN, as of other drivers that can start no thread. Where a thread can be
+    /// started, it is the file system that answered ECANCELED, and other drivers hand it over, too.
     @usableFromInline
     func answer(_ token: IOToken, _ result: Int) -> Int {
         guard result == -Int(ECANCELED), Int(token.slot) < depth,
             cancelled[Int(token.slot)] != token.rawValue
         else { return result }
-        return -Int(EAGAIN)
+        return HelperThread.start("ioengine-probe") {} == 0 ? result : -Int(EAGAIN)
     }
 
     /// Cannot happen while every request has its room; if it does, entering flushes it.
