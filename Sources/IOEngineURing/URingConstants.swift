@@ -1,3 +1,5 @@
+internal import IOEngineCore
+
 /// Numbers of the kernel's interface (`include/uapi/linux/io_uring.h`). They never change, and
 /// headers may be older than the kernel that the program runs on.
 @usableFromInline
@@ -49,7 +51,16 @@ enum InternalEntry {
     @inlinable static var wakeUp: UInt64 { .max }
     @inlinable static var cancellation: UInt64 { .max - 1 }
     @inlinable static var probe: UInt64 { .max - 2 }
+    @inlinable static var timer: UInt64 { .max - 3 }
+    /// The cancellation of slot 0's request; those of the other slots follow.
+    @inlinable static var firstCancellation: UInt64 { .max - 0x1_ffff }
 
     @inlinable @inline(__always)
-    static func isInternal(_ userData: UInt64) -> Bool { userData >= probe }
+    static func isInternal(_ userData: UInt64) -> Bool { userData >= firstCancellation }
+
+    /// Whose cancellation it is; nil: it is something else.
+    static func cancelledSlot(_ userData: UInt64) -> Int? {
+        userData - firstCancellation <= UInt64(IOToken.largestSlot)
+            ? Int(userData - firstCancellation) : nil
+    }
 }

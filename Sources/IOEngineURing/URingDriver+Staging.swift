@@ -119,6 +119,7 @@ extension URingDriver {
         guard cancellations < min(depth, room), let entry = unsafe ring.nextEntry() ?? makeRoom()
         else { return .tooLate }
         unsafe entry.pointee = URingEntry(cancelling: token.rawValue)
+        unsafe entry.pointee.userData = InternalEntry.firstCancellation + UInt64(slot)
         cancellations += 1
         cancelled[slot] = token.rawValue
         return .requested

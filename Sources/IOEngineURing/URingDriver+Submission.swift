@@ -34,9 +34,9 @@ extension URingDriver {
     /// they would end the next wait.
     private mutating func takeInternalEntries() {
         while ring.ready > 0 {
-            let data = unsafe ring.completion(0).pointee.userData
-            guard InternalEntry.isInternal(data) else { return }
-            noteInternal(data)
+            let entry = unsafe ring.completion(0).pointee
+            guard InternalEntry.isInternal(entry.userData) else { return }
+            noteInternal(entry.userData, entry.result)
             ring.advance(1)
         }
     }
@@ -150,7 +150,7 @@ extension URingDriver {
                 index &+= 1
                 let data = unsafe entry.pointee.userData
                 if InternalEntry.isInternal(data) {
-                    noteInternal(data)
+                    noteInternal(data, unsafe entry.pointee.result)
                     continue
                 }
                 let token = IOToken(rawValue: data)
@@ -160,6 +160,10 @@ extension URingDriver {
                     to: IOCompletion(token: token, result: result))
                 count &+= 1
                 taken &+= 1
+            }
+            if cancellations | missed.count != 0 {
+                unsafe noteFinished(
+                    UnsafeBufferPointer(rebasing: room[count &- taken..<count]))
             }
         }
         inFlight &-= taken
@@ -185,11 +189,15 @@ extension URingDriver {
     }
 
     @usableFromInline
-    mutating func noteInternal(_ data: UInt64) {
+    mutating func noteInternal(_ data: UInt64, _ result: Int32) {
         if data == InternalEntry.wakeUp {
             isListening = false
-        } else if data == InternalEntry.cancellation {
+        } else if data == InternalEntry.timer {
+            missed.isTimerSet = false
+            cancelMissed()
+        } else if let slot = InternalEntry.cancelledSlot(data) {
             cancellations -= 1
+            if result == -ENOENT, slot < depth { noteMissed(slot) }
         }
     }
 

@@ -9,6 +9,10 @@ internal import SystemPackage
 /// Which set-up the kernel granted is found by doing: a ring is made with the final flags and one real
 /// read goes through it. ``capabilities`` has a description of the outcome.
 ///
+/// Where a file system answers EAGAIN or EOPNOTSUPP to direct IO from another thread, as FUSE does when
+/// its server says so, the kernel repeats the request by itself and tells nobody (seen on Linux 6.18):
+/// what the server puts off for ever ends only when it is cancelled, so give such IO a deadline.
+///
 /// Create it on the thread that will use it: with single issuer, no other thread may enter the ring.
 /// Dropped with requests in flight, it cancels them and waits until the kernel is done with their
 /// memory.
@@ -26,7 +30,9 @@ public struct URingDriver: IODriver, ~Copyable {
     /// Requests staged or with the kernel, not yet reaped.
     @usableFromInline var inFlight = 0
     /// Cancellations whose own completion was not reaped.
-    var cancellations = 0
+    @usableFromInline var cancellations = 0
+    /// Requests that the kernel did not find when it was asked to cancel them.
+    @usableFromInline var missed = MissedCancellations()
     /// The request of each slot that was last asked to stop: asking twice takes no place twice.
     var cancelled: [UInt64]
     var registeredDescriptors: DescriptorPlaces
@@ -74,11 +80,15 @@ public struct URingDriver: IODriver, ~Copyable {
         // Ends the entry that listens also where kernels cannot cancel everything (before 5.19).
         if isListening { wakeUp.post() }
         ring.leaveThread()
-        let outstanding = inFlight + cancellations + (isListening ? 1 : 0)
+        let outstanding =
+            inFlight + cancellations + (isListening ? 1 : 0) + (missed.isTimerSet ? 1 : 0)
         let settled = URingDriver.settle(&ring, outstanding: outstanding)
         ring.close()
         // What did not settle within the bound may still be written to: leaked on purpose.
-        if settled { unsafe wakeUpCounter.deallocate() }
+        if settled {
+            unsafe wakeUpCounter.deallocate()
+            missed.deallocate()
+        }
     }
 
     /// IORING_MAX_ENTRIES.

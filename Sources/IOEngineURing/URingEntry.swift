@@ -36,6 +36,14 @@ struct URingEntry {
         length = 8
     }
 
+    /// Ends after a time.
+    init(after time: UnsafeMutablePointer<(seconds: Int64, nanoseconds: Int64)>) {
+        self.init(.timeout)
+        address = UInt64(UInt(bitPattern: time))
+        length = 1
+        userData = InternalEntry.timer
+    }
+
     /// Asks for requests to be cancelled, by user data or as the flags say.
     init(cancelling userData: UInt64, flags: UInt32 = 0) {
         self.init(.cancel)
@@ -59,6 +67,7 @@ struct URingOperation: Equatable {
     @inlinable static var sync: Self { Self(3) }
     @inlinable static var readRegistered: Self { Self(4) }
     @inlinable static var writeRegistered: Self { Self(5) }
+    @inlinable static var timeout: Self { Self(11) }
     @inlinable static var cancel: Self { Self(14) }
     @inlinable static var allocate: Self { Self(17) }
     @inlinable static var read: Self { Self(22) }
