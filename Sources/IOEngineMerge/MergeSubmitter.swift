@@ -11,7 +11,7 @@ public import IOEngineCore
 /// var log = MergeSubmitter<MyCallback>(maximumBytes: 128 << 10) { batch in
 ///     context.submit(contentsOf: &batch)
 /// }
-/// for record in records { _ = log.add(record) }
+/// for record in records { log.add(record).orCancel() }
 /// log.flush()
 /// ```
 ///
@@ -154,6 +154,19 @@ public enum MergeAddition<Callback: IOCallback & ~Copyable>: ~Copyable {
         switch self {
         case .collected: true
         case .full: false
+        }
+    }
+
+    /// Calls back an event that was not collected, with ECANCELED: its callback runs now, on this thread.
+    ///
+    /// - Returns: Whether the submitter has the event.
+    @discardableResult
+    public consuming func orCancel() -> Bool {
+        switch consume self {
+        case .collected: return true
+        case .full(let event):
+            event.completeCancelled()
+            return false
         }
     }
 }

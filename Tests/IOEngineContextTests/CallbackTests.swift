@@ -38,7 +38,7 @@ import Testing
         let producers = try (0..<4).map { _ in
             try TestThread {
                 for _ in 0..<500 {
-                    context.submit(
+                    _ = context.submit(
                         .noOperation(callback: ClosureCallback { _ in served.countDown() }))
                 }
             }
@@ -318,9 +318,9 @@ private struct Runner: IOCallback {
                     let once = Runner(
                         turns: Counter(), isOver: quick, ended: served, refusals: Counter())
                     if i % 10 == 9 {
-                        context.submit(.sync(file, .data, callback: once))
+                        _ = context.submit(.sync(file, .data, callback: once))
                     } else {
-                        context.submit(
+                        _ = context.submit(
                             .read(file, into: IOBuffer(capacity: 512), at: 0, callback: once))
                     }
                 }

@@ -14,7 +14,7 @@ import Testing
         let context = try TestContext.make(try .with(workers: workers))
         let writes = Outcomes(64)
         for i in 0..<64 {
-            context.submit(
+            _ = context.submit(
                 .write(
                     file, from: IOBuffer(copying: [UInt8](repeating: UInt8(i), count: 512)),
                     at: Int64(i) * 512, callback: writes.callback(i)))
@@ -25,7 +25,7 @@ import Testing
         let reads = Outcomes(64)
         let wrong = Counter()
         for i in 0..<64 {
-            context.submit(
+            _ = context.submit(
                 .read(
                     file, into: IOBuffer(capacity: 512), at: Int64(i) * 512,
                     callback: ClosureCallback { event in
@@ -46,7 +46,7 @@ import Testing
         let block = try Blocked(context)
         let outcomes = Outcomes(8)
         for i in 0..<5 {
-            context.submit(.noOperation(callback: outcomes.callback(i)))
+            _ = context.submit(.noOperation(callback: outcomes.callback(i)))
         }
         var events = batch(5) { .noOperation(callback: outcomes.callback(5 + $0)) }
         let tickets = context.trySubmit(contentsOf: &events)
@@ -96,7 +96,7 @@ import Testing
                         var events = batch(1) { _ in .noOperation(callback: callback) }
                         context.submit(contentsOf: &events)
                     } else {
-                        context.submit(.noOperation(callback: callback))
+                        _ = context.submit(.noOperation(callback: callback))
                     }
                 }
             }
@@ -210,11 +210,11 @@ import Testing
 
         // Alone.
         let large = Outcomes(3)
-        context.submit(
+        _ = context.submit(
             .write(file, from: IOBuffer(zeroed: 4096), at: 0, callback: large.callback(0)))
-        context.submit(
+        _ = context.submit(
             .write(file, from: IOBuffer(zeroed: 1 << 20), at: 0, callback: large.callback(1)))
-        context.submit(
+        _ = context.submit(
             .write(file, from: IOBuffer(zeroed: 4096), at: 0, callback: large.callback(2)))
         #expect(try large.numbers() == [0, 1, 2])
         context.shutdown()
@@ -259,7 +259,7 @@ import Testing
             let outcomes = Outcomes(60)
             for i in 0..<60 {
                 let file = i % 3 == 0 ? two : one
-                context.submit(
+                _ = context.submit(
                     .read(
                         file, into: IOBuffer(capacity: 16), at: 0,
                         callback: outcomes.callback(i)))
@@ -289,7 +289,7 @@ import Testing
             let context = try TestContext.make(depth: 2, try .with(workers: workers))
             let outcomes = Outcomes(100)
             for i in 0..<100 {
-                context.submit(
+                _ = context.submit(
                     .write(
                         file, from: IOBuffer(zeroed: 512), at: Int64(i) * 512,
                         callback: outcomes.callback(i)))
@@ -302,12 +302,73 @@ import Testing
             #expect(size == 100 * 512)
             #expect(try outcomes.all().allSatisfy { $0.outcome.errno == nil })
             let late = Outcomes(1)
-            context.submit(
+            _ = context.submit(
                 .read(file, into: IOBuffer(capacity: 16), at: 0, callback: late.callback()))
             #expect(try late.all()[0].outcome.errno == .badFileDescriptor)
             #expect(throws: IOError.self) { try context.close(file) }
             context.shutdown()
         }
+    }
+
+    @Test("what is not accepted comes back, and orCancel() calls it back", arguments: [0, 2])
+    func orCancel(_ workers: Int) throws {
+        let context = try TestContext.make(depth: 1, try .with(workers: workers, queueCapacity: 2))
+        let done = Outcomes(1)
+        #expect(context.submit(.noOperation(callback: done.callback())).orCancel() != nil)
+        #expect(try done.all()[0].outcome.errno == nil)
+
+        let block = try Blocked(context)
+        while context.trySubmit(.noOperation()).isAccepted {}
+        let full = Outcomes(1)
+        #expect(context.trySubmit(.noOperation(callback: full.callback())).orCancel() == nil)
+        #expect(try full.all()[0].outcome.errno == .resourceTemporarilyUnavailable)
+        let chain = Outcomes(4)
+        #expect(
+            context.trySubmit(
+                chain: batch(1) { .noOperation(callback: chain.callback($0)) }
+            ).orCancel() == nil)
+        #expect(
+            context.submit(
+                chain: batch(3) { .noOperation(callback: chain.callback(1 + $0)) }
+            ).orCancel() == nil, "it is too long")
+        let errnos = try chain.all().map(\.outcome.errno)
+        #expect(
+            errnos == [
+                .resourceTemporarilyUnavailable, .invalidArgument, .invalidArgument,
+                .invalidArgument,
+            ])
+        #expect(try chain.numbers() == [0, 1, 2, 3])
+        block.release()
+        context.shutdown()
+
+        let closed = Outcomes(3)
+        #expect(context.submit(.noOperation(callback: closed.callback())).orCancel() == nil)
+        #expect(
+            context.submit(
+                chain: batch(1) { _ in .noOperation(callback: closed.callback(1)) }
+            ).orCancel() == nil)
+        var events = batch(1) { _ in .noOperation(callback: closed.callback(2)) }
+        context.submit(contentsOf: &events)
+        while let event = events.popLast() { event.completeCancelled() }
+        #expect(try closed.all().allSatisfy { $0.outcome.errno == .canceled })
+    }
+
+    @Test("a job on the loop's own thread gets back what there is no room for")
+    func fullOnLoop() async throws {
+        let context = try TestContext.make(depth: 4)
+        let called = Counter()
+        let (accepted, full) = await Task(executorPreference: context) {
+            var counts = (0, 0)
+            for _ in 0..<16 {
+                let submission = context.submit(
+                    .noOperation(callback: ClosureCallback { _ in called.add() }))
+                if submission.orCancel() != nil { counts.0 += 1 } else { counts.1 += 1 }
+            }
+            return counts
+        }.value
+        context.shutdown()
+        #expect(accepted == 4 && full == 12)
+        #expect(called.value == 16, "each is called back once")
     }
 
     @Test("drain waits for callbacks too, and holds up nobody else", arguments: [0, 3])
@@ -317,7 +378,7 @@ import Testing
         for _ in 0..<200 {
             let counter = Counter()
             for _ in 0..<20 {
-                context.submit(.noOperation(callback: ClosureCallback { _ in counter.add() }))
+                _ = context.submit(.noOperation(callback: ClosureCallback { _ in counter.add() }))
             }
             try context.drain()
             #expect(counter.value == 20)

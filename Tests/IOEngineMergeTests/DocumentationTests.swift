@@ -43,7 +43,8 @@ struct DocumentationTests {
                 context.submit(contentsOf: &batch)
             }
             for record in 0..<64 {
-                _ = log.add(.write(file, from: IOBuffer(zeroed: 4096), at: Int64(record * 4096)))
+                log.add(.write(file, from: IOBuffer(zeroed: 4096), at: Int64(record * 4096)))
+                    .orCancel()
             }
             log.flush()
         }

@@ -25,11 +25,11 @@ import Testing
                 seen.withLock { $0.append(text) }
             }
         }
-        context.submit(
+        _ = context.submit(
             .write(file, from: IOBuffer(copying: [1, 2, 3]), at: 0, callback: note("write")))
-        context.submit(.sync(file, callback: note("sync")))
+        _ = context.submit(.sync(file, callback: note("sync")))
         try context.drain()
-        context.submit(.read(file, into: IOBuffer(capacity: 8), at: 0, callback: note("read")))
+        _ = context.submit(.read(file, into: IOBuffer(capacity: 8), at: 0, callback: note("read")))
         context.shutdown()
         #expect(seen.withLock { $0 } == ["write 3 ", "sync 0 ", "read 3 "])
     }

@@ -135,7 +135,7 @@ private func inChild(_ path: FilePath) throws {
     let file = try IODescriptor.open(path, .readWrite)
     let own = try makeContext()
     let read = SharedCount()
-    own.submit(
+    _ = own.submit(
         .read(
             file, into: IOBuffer(capacity: 4096), at: 0,
             callback: ClosureCallback { event in if event.transferred == 4096 { read.add() } }))
@@ -292,20 +292,20 @@ func contextSignalStorm(_ arguments: [String]) throws {
         for i in 0..<64 {
             var buffer = IOBuffer(zeroed: 4096)
             buffer[0] = UInt8(truncatingIfNeeded: i + round)
-            context.submit(
+            _ = context.submit(
                 .write(
                     round % 2 == 0 ? file : direct, from: buffer, at: Int64(i) * 4096,
                     callback: ClosureCallback { event in
                         (event.transferred == 4096 ? right : wrong).add()
                     }))
         }
-        context.submit(
+        _ = context.submit(
             .sync(
                 direct,
                 callback: ClosureCallback { event in (event.errno == nil ? right : wrong).add() }))
         try context.drain()
         for i in 0..<64 {
-            context.submit(
+            _ = context.submit(
                 .read(
                     round % 2 == 0 ? direct : file, into: IOBuffer(capacity: 4096),
                     at: Int64(i) * 4096,

@@ -36,12 +36,13 @@ func manyContexts(_ arguments: [String]) throws {
         if round % 2 == 0 { configuration.workers = try IOWorkers(count: 2) }
         let context = try makeContext(depth: 32, configuration)
         for i in 0..<8 {
-            context.submit(.write(file, from: IOBuffer(zeroed: 4096), at: Int64(i) * 4096))
+            _ = context.submit(.write(file, from: IOBuffer(zeroed: 4096), at: Int64(i) * 4096))
         }
         switch round % 4 {
         case 0: context.shutdown()
         case 1: check(context.shutdown(deadline: .monotonic()).isComplete, "the shutdown")
-        case 2: context.submit(.noOperation(callback: ClosureCallback { _ in context.shutdown() }))
+        case 2:
+            _ = context.submit(.noOperation(callback: ClosureCallback { _ in context.shutdown() }))
         default: break
         }
     }

@@ -9,9 +9,12 @@ let context = try IOContext<ClosureCallback, URingDriver>(depth: 32) { () throws
     try URingDriver(depth: 32)
 }
 
-// From any thread. The buffer moves into the engine, and comes back with the event.
-context.submit(.write(file, from: IOBuffer(copying: Array("Hello from the ring".utf8)), at: 0))
-context.submit(.sync(file))  // begins when the write has settled
+// From any thread. The buffer moves into the engine, and comes back with the event. Should the context take
+// nothing any more, orCancel() calls the event back with ECANCELED.
+context.submit(
+    .write(file, from: IOBuffer(copying: Array("Hello from the ring".utf8)), at: 0)
+).orCancel()
+context.submit(.sync(file)).orCancel()  // begins when the write has settled
 try context.drain()
 
 context.submit(
@@ -23,5 +26,6 @@ context.submit(
             case .success(let bytes): print("read \(bytes) bytes back")
             case .failure(let error): print(error)
             }
-        }))
+        })
+).orCancel()
 context.shutdown()  // after everything accepted was called back

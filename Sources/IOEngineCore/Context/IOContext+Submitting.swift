@@ -8,7 +8,7 @@ extension IOContext where Callback: ~Copyable, Driver: ~Copyable {
     ///
     /// - Returns: `accepted` with a ticket, `closed` with the event after a shutdown and in a forked child.
     ///   Everything else that may be wrong with the event arrives through its callback.
-    @inlinable @discardableResult
+    @inlinable
     public func submit(
         _ event: consuming IOEvent<Callback>, _ limits: IOLimits = .none
     ) -> IOSubmission<Callback> {
@@ -123,7 +123,6 @@ extension IOContext where Callback: ~Copyable, Driver: ~Copyable {
     ///
     /// A bad member is refused when its turn comes. If slots of events that were given up and have not
     /// settled leave too few for the chain when it reaches the loop, its first event ends with EAGAIN.
-    @discardableResult
     public func submit(
         chain: consuming UniqueArray<IOEvent<Callback>>, _ limits: IOLimits = .none
     ) -> IOChainSubmission<Callback> {

@@ -10,7 +10,8 @@ public import SystemPackage
 /// context.submit(
 ///     .read(file, into: IOBuffer(capacity: 4096), at: 0).onCompletion { event in
 ///         print(event.result)
-///     })
+///     }
+/// ).orCancel()
 /// ```
 ///
 /// Callbacks run inline on the loop's thread, or on ``IOWorkers``. From its own thread a context takes

@@ -134,6 +134,9 @@ enum ErrnoTable {
         case .slotsAbandoned:
             "requests that were given up hold the slots it needs until the kernel lets go of them; look "
                 + "at the device, submit it again later, or make the queue deeper"
+        case .chainTooLong:
+            "a chain has at most as many events as the loop's depth and the queue's capacity; raise "
+                + "them, or submit shorter chains one after the other"
         case .forked:
             "this process is a fork, and engines are not inherited; make a new one here, and fork "
                 + "before there are threads"

@@ -55,6 +55,8 @@ public struct IOError: Error, Hashable, Sendable, CustomStringConvertible {
         case chainBroken
         /// Requests that were given up and have not settled hold the slots that it needs.
         case slotsAbandoned
+        /// A chain of more events than the loop or the queue has places for.
+        case chainTooLong
         /// The process is a fork of the one that made the engine.
         case forked
         /// The driver is gone for good, for example because a simulated disk crashed.

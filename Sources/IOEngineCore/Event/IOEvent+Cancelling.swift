@@ -1,10 +1,15 @@
 extension IOEvent where Callback: ~Copyable {
     /// Ends an event that nothing will take any more: its callback runs now, on this thread, with
     /// ECANCELED and a submitter that takes nothing.
-    @inlinable
-    package consuming func completeCancelled() {
+    ///
+    /// For what came back from a submission, or stayed in a batch that was not taken whole.
+    public consuming func completeCancelled() { completeRefused(.cancelled) }
+
+    /// Ends an event that was not accepted, with this failure.
+    @usableFromInline
+    consuming func completeRefused(_ failure: IOFailure) {
         clearOutcome()
-        failure = .cancelled
+        self.failure = failure
         status.insert(.done)
         let submitter = unsafe IOSubmitter<Callback>(target: IOBuffer.placeholder) {
             _, event, _ in
