@@ -310,6 +310,42 @@ import Testing
         }
     }
 
+    @Test("after a drain a descriptor closes at once", arguments: [0, 2])
+    func closingAfterDrain(_ workers: Int) throws {
+        let context = try TestContext.make(depth: 4, try .with(workers: workers))
+        let late = Counter()
+        for _ in 0..<200 {
+            let file = try newFile()
+            for i in 0..<4 {
+                _ = context.submit(
+                    .write(
+                        file, from: IOBuffer(zeroed: 512), at: Int64(i) * 512,
+                        callback: ClosureCallback { _ in }))
+            }
+            try context.drain()
+            if try !file.close() { late.add() }
+        }
+        #expect(late.value == 0, "\(late.value) of 200 were in flight after a drain")
+        context.shutdown()
+    }
+
+    @Test("after a shutdown a descriptor closes at once", arguments: [0, 2])
+    func closingAfterShutdown(_ workers: Int) throws {
+        for round in 0..<20 {
+            let context = try TestContext.make(depth: 4, try .with(workers: workers))
+            let file = try newFile()
+            _ = context.submit(.write(file, from: IOBuffer(zeroed: 512), at: 0))
+            if round % 2 == 0 {
+                context.shutdown()
+            } else {
+                let end = context.shutdown(
+                    deadline: .monotonic().advanced(by: .seconds(60)))
+                #expect(end.isComplete)
+            }
+            #expect(try file.close())
+        }
+    }
+
     @Test("what is not accepted comes back, and orCancel() calls it back", arguments: [0, 2])
     func orCancel(_ workers: Int) throws {
         let context = try TestContext.make(depth: 1, try .with(workers: workers, queueCapacity: 2))

@@ -80,6 +80,8 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
     static func end(_ me: UnsafeMutablePointer<Self>) {
         let shared = unsafe me.pointee.shared
         let workers = unsafe me.pointee.workers
+        // Before anybody hears of the end: who does may close a descriptor.
+        unsafe me.pointee.core.pointee.endLingeringOfAll()
         let (letters, jobs) = shared.mail.withLock { mail in
             mail.isClosed = true
             defer {

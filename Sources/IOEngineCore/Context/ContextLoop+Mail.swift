@@ -234,6 +234,8 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
             let handed = request.phase == 0 ? handedEven : handedOdd
             guard shared.returned(request.phase) == handed else { return }
             draining = nil
+            // Who drained may close a descriptor next: what is idle is held no longer.
+            unsafe core.pointee.endLingering()
             request.reply.give(true)
             passFences()
         }

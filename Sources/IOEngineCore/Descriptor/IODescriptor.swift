@@ -66,7 +66,11 @@ public final class IODescriptor: Sendable {
     /// Whether ``close()`` was called. Events submitted from then on are answered with EBADF.
     @inlinable public var isClosed: Bool { state.load(ordering: .acquiring) & Self.closing != 0 }
 
-    /// Closes the file: at once if no event of it is in flight, else when the last one has settled.
+    /// Closes the file: at once if no loop has an event of it in flight, else when the last one has settled.
+    ///
+    /// A context holds the file for a moment longer, until its loop has nothing else to do, so right after a
+    /// callback the answer may be false. After ``IOContext/drain()`` and ``IOContext/shutdown()`` it is held
+    /// no more; ``IOContext/close(_:)`` and ``waitUntilClosed()`` wait.
     ///
     /// - Returns: Whether it is closed already. Throws EBADF when it was closed before, or what
     ///   `close(2)` answered.
