@@ -277,10 +277,18 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),
+        .executableTarget(
+            name: "AwaitLoops",
+            dependencies: [
+                "IOEngine", "IOEngineCore",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Tests/AwaitLoops", swiftSettings: settings),
         .testTarget(
             name: "IOEngineContextTests",
             dependencies: [
-                "IOEngineCore", "IOEngineURing", "TestSupport", "TestHelper", "CLinux",
+                "IOEngineCore", "IOEngineURing", "TestSupport", "TestHelper", "AwaitLoops",
+                "CLinux",
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "BasicContainers", package: "swift-collections"),
             ],

@@ -80,7 +80,18 @@ private func askEverything(
     let left = events.count
     check(left == 1, "submit of a batch")
     if case .closed = context.submit(chain: events) {} else { check(false, "submit of a chain") }
+    let refused = SharedCount()
+    // Runs here, up to where it would have to wait, which in a child it never does.
+    Task.immediate {
+        do throws(IOError) {
+            _ = try await context.perform(.noOperation())
+        } catch {
+            if error.reason == .forked { refused.add() }
+        }
+    }
+    check(refused.value == 1, "perform")
     check(context.cancel(ticket) == .unknown, "cancel")
+    context.requestCancel(ticket)
     check(context.cancelAll() == 0, "cancelAll")
     check(context.cancelAll(file) == 0, "cancelAll of a file")
     // On the engine's own thread it is refused, which is as good.

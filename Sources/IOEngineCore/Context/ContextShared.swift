@@ -260,22 +260,3 @@ extension WorkerScope where Callback: ~Copyable {
         shared.slotsReturned.add(1, ordering: .releasing)
     }
 }
-
-extension ContextShared where Callback: ~Copyable {
-    /// Takes an event from a worker although the queue is full. The loop has not ended, because it
-    /// waits for the callback that submits this.
-    @inlinable
-    func park(_ event: consuming IOEvent<Callback>, _ limits: IOLimits) -> IOTicket {
-        var box = Optional(QueuedEvent(event, limits))
-        let sequence = returns.withLock { returns in
-            // Under the lock, so that sequences and fences rise from one parked event to the next.
-            let sequence = parkedSequence.add(1, ordering: .relaxed).newValue
-            if let queued = box.take() {
-                returns.append(ParkedEvent(queued, fence: queue.end, sequence: sequence))
-            }
-            return sequence
-        }
-        announce()
-        return IOTicket(parked: sequence)
-    }
-}

@@ -10,8 +10,9 @@ extension IOContext where Callback: ~Copyable, Driver: ~Copyable {
     /// ends as if nobody had asked.
     ///
     /// Waits for the loop's answer, as long as its callbacks take; so hold no lock that a callback takes.
-    /// On another thread of the engine's it does not wait and answers `requested`, whatever becomes of
-    /// it. An event whose callback runs, or has run, is `unknown`.
+    /// Where that is not wanted, use ``requestCancel(_:)``. On another thread of the engine's it does not
+    /// wait and answers `requested`, whatever becomes of it. An event whose callback runs, or has run, is
+    /// `unknown`.
     @discardableResult
     public func cancel(_ ticket: IOTicket) -> IOCancellation {
         if shared.isForked { return .unknown }
@@ -25,6 +26,18 @@ extension IOContext where Callback: ~Copyable, Driver: ~Copyable {
         let reply = Reply<IOCancellation>()
         guard shared.send(.cancel(ticket, reply)) else { return .unknown }
         return reply.wait() ?? .unknown
+    }
+
+    /// Asks for an event to be stopped, as ``cancel(_:)`` does, and returns at once on every thread. For
+    /// places that must not wait, such as the handler of a task's cancellation.
+    public func requestCancel(_ ticket: IOTicket) {
+        if shared.isForked { return }
+        if shared.isOnLoop, let side = unsafe shared.loopSide {
+            _ = unsafe ContextLoop<Callback, Driver>.cancel(
+                ticket, side.assumingMemoryBound(to: ContextLoop<Callback, Driver>.self))
+        } else {
+            _ = shared.send(.cancel(ticket, nil))
+        }
     }
 
     /// Asks for every event of a descriptor to be stopped, also those that have no slot yet. Events of
