@@ -186,6 +186,76 @@ import Testing
         }
     }
 
+    @Test("after the end a snapshot has the last numbers", arguments: [0, 2])
+    func lastSnapshot(_ workers: Int) throws {
+        let file = try newFile()
+        let context = try TestContext.make(try .with(workers: workers))
+        #expect(!context.snapshot().hasEnded)
+        for i in 0..<10 {
+            try context.give(.write(file, from: IOBuffer(zeroed: 512), at: Int64(i) * 512))
+        }
+        context.shutdown()
+        let last = context.snapshot()
+        #expect(last.hasEnded && last.isResponsive && !last.isSleeping)
+        #expect(last.description.hasPrefix("ended"), "\(last)")
+        #expect(last.statistics.completed == 10 && last.statistics.bytesWritten == 5120)
+        #expect(last.inFlight == 0 && last.queued == 0 && last.atWorkers == 0)
+    }
+
+    @Test("while a callback keeps the loop, a snapshot has the numbers from before, never zeros")
+    func busySnapshot() throws {
+        let context = try TestContext.make()
+        let before = Outcomes(100)
+        for i in 0..<100 { try context.give(.noOperation(callback: before.callback(i))) }
+        _ = try before.all()
+        try context.drain()
+        let known = context.snapshot().statistics.completed
+        #expect(known == 100)
+        let block = try Blocked(context)
+        for _ in 0..<3 {
+            let busy = context.snapshot(patience: .milliseconds(1))
+            #expect(!busy.isResponsive && !busy.hasEnded)
+            #expect(busy.statistics.completed >= known, "\(busy.statistics.completed)")
+            #expect(busy.sinceLastCycle > .zero && busy.sinceLastCycle < .seconds(600))
+        }
+        block.release()
+        context.shutdown()
+        #expect(context.snapshot().statistics.completed == 101)
+    }
+
+    @Test("what is asked of a loop that a callback keeps costs no memory without a bound")
+    func mailIsBounded() throws {
+        let context = try TestContext.make(depth: 2)
+        let file = try newFile()
+        let block = try Blocked(context)
+        let ticket = try context.give(.noOperation())
+        let workers = try IOWorkers(count: 1)
+        var configuration = IOContextConfiguration()
+        configuration.workers = workers
+        let other = try TestContext.make(configuration)
+        let isDone = Latch()
+        // On a worker's thread nothing waits for the answer.
+        try other.give(
+            .noOperation(
+                callback: ClosureCallback { _ in
+                    for _ in 0..<10_000 {
+                        _ = context.cancel(ticket)
+                        _ = context.cancelAll(file)
+                        context.requestCancel(ticket)
+                    }
+                    isDone.countDown()
+                }))
+        #expect(isDone.wait())
+        for _ in 0..<1000 {
+            _ = context.snapshot(patience: .zero)
+            context.requestCancel(ticket)
+        }
+        #expect(context.lettersWaiting <= 4, "\(context.lettersWaiting)")
+        block.release()
+        context.shutdown()
+        other.shutdown()
+    }
+
     @Test("a deadline of a shutdown that has passed cancels what waits, at once")
     func deadline() throws {
         let context = try TestContext.make(depth: 1)

@@ -119,4 +119,27 @@ import Testing
         context.shutdown()
         #expect(device.violations.isEmpty)
     }
+
+    @Test("a snapshot of a busy loop tells how long in real time, whatever the driver's clock")
+    func busySnapshotOnAVirtualClock() throws {
+        let device = MockDevice()
+        let context = try IOContext<ClosureCallback, MockDriver>(depth: 4) {
+            device.makeDriver(depth: 4)
+        }
+        let isIn = Latch()
+        let letGo = Latch()
+        context.submit(
+            .noOperation(
+                callback: ClosureCallback { _ in
+                    isIn.countDown()
+                    letGo.wait()
+                })
+        ).orCancel()
+        #expect(isIn.wait())
+        let busy = context.snapshot(patience: .zero)
+        #expect(!busy.isResponsive)
+        #expect(busy.sinceLastCycle < .seconds(60), "\(busy)")
+        letGo.countDown()
+        context.shutdown()
+    }
 }

@@ -82,22 +82,19 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
         let workers = unsafe me.pointee.workers
         // Before anybody hears of the end: who does may close a descriptor.
         unsafe me.pointee.core.pointee.endLingeringOfAll()
-        let (letters, jobs) = shared.mail.withLock { mail in
+        let mail = shared.mail.withLock { mail in
             mail.isClosed = true
-            defer {
-                mail.letters = []
-                mail.jobs = []
-            }
-            return (mail.letters, mail.jobs)
+            return mail.takeAll()
         }
         // Those who still wait for an answer: everything has ended.
-        for letter in letters { unsafe answer(letter, me) }
+        for letter in mail.letters { unsafe answer(letter, me) }
         // Before the jobs are given away: who hears of it may start some.
         unsafe reportSettled(me)
-        for job in unsafe me.pointee.jobs + jobs { StrayJobs.run(job) }
+        for job in unsafe me.pointee.jobs + mail.jobs { StrayJobs.run(job) }
         for request in unsafe me.pointee.fenced { answer(request.action) }
         unsafe me.pointee.draining?.reply.give(true)
         if let workers { workers.pool.remove(shared) }
+        unsafe me.pointee.endSnapshots()
         shared.lastInFlight.store(0, ordering: .relaxed)
         shared.lastHead.store(shared.queue.end, ordering: .relaxed)
         // A thread made later may have this one's identity.
@@ -117,7 +114,6 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
         case .cancelAll(_, let reply): reply?.give(0)
         case .drain(_, let reply): reply.give(true)
         case .close(let descriptor, _, let reply): answer(.close(descriptor, reply))
-        case .snapshot(let reply): reply.give(unsafe me.pointee.snapshot())
         case .forget(_, _, let reply): reply.give(true)
         case .registerPool(_, let reply), .registerDescriptor(_, let reply):
             reply.give(.unavailable(errno: Errnos.canceled))

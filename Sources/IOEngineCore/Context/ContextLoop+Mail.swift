@@ -36,16 +36,13 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
         // the store in `announce`, which follows the letter.
         shared.hasMail.store(false, ordering: .relaxed)
         ThreadFence.full()
-        let (letters, jobs) = shared.mail.withLock { mail in
-            defer {
-                mail.letters.removeAll(keepingCapacity: true)
-                mail.jobs.removeAll(keepingCapacity: true)
-            }
-            return (mail.letters, mail.jobs)
-        }
-        unsafe me.pointee.jobs.append(contentsOf: jobs)
+        let mail = shared.mail.withLock { $0.takeAll() }
+        unsafe me.pointee.jobs.append(contentsOf: mail.jobs)
         unsafe me.pointee.takeReturns()
-        for letter in letters { unsafe read(letter, me) }
+        for ticket in mail.cancelled { _ = unsafe cancel(ticket, me) }
+        for letter in mail.letters { unsafe read(letter, me) }
+        if let deadline = mail.shutdownDeadline { unsafe me.pointee.beginEnding(deadline) }
+        unsafe me.pointee.answerSnapshots()
     }
 
     private static func read(_ letter: ContextLetter, _ me: UnsafeMutablePointer<Self>) {
@@ -60,8 +57,6 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
             unsafe me.pointee.fence(fence, .drain(reply))
         case .close(let descriptor, let fence, let reply):
             unsafe me.pointee.fence(fence, .close(descriptor, reply))
-        case .snapshot(let reply):
-            reply.give(unsafe me.pointee.snapshot())
         case .forget(let number, let onlySyncError, let reply):
             reply.give(unsafe me.pointee.forget(number, onlySyncError: onlySyncError))
         case .registerPool(let pool, let reply):
@@ -69,8 +64,7 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
         case .registerDescriptor(let descriptor, let reply):
             reply.give(
                 unsafe me.pointee.core.pointee.register(descriptor.rawValue, descriptor))
-        case .shutDown(let deadline):
-            unsafe me.pointee.beginEnding(deadline)
+        case .shutDown: break
         }
     }
 

@@ -61,6 +61,10 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
     @usableFromInline var spin: IdleSpin
     /// When the loop went to sleep with nothing in flight; `.min`: it did not.
     @usableFromInline var sleptSince = Int64.min
+    /// The driver's clock is CLOCK_MONOTONIC, not a virtual one.
+    @usableFromInline let isOnMonotonicClock: Bool
+    /// When the counters were last published, on the driver's clock.
+    @usableFromInline var lastPublished = Int64.min / 2
     /// Failures of the driver in a row.
     @usableFromInline var failures = 0
     @usableFromInline var isDriverDead = false
@@ -77,12 +81,16 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
         onSettled: (@Sendable (IOSettlement) -> Void)?
     ) {
         unsafe core = loop.core
-        self.loop = loop
         self.shared = shared
         self.workers = workers
         self.deliveryRoom = deliveryRoom
         self.onSettled = onSettled
         self.spin = spin
+        // No other clock stands between two looks at this one.
+        let before = IOInstant.monotonic()
+        let now = unsafe loop.core.pointee.driver.now()
+        isOnMonotonicClock = before <= now && now <= .monotonic()
+        self.loop = loop
     }
 
     // MARK: The cycle
@@ -131,7 +139,9 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
     mutating func readClock() {
         let now = unsafe core.pointee.driver.coarseNow().nanoseconds
         unsafe core.pointee.coarseNow = now
-        shared.lastCycle.store(now, ordering: .relaxed)
+        shared.lastCycle.store(
+            isOnMonotonicClock ? now : IOInstant.coarseMonotonic().nanoseconds, ordering: .relaxed)
+        if now &- lastPublished >= ContextLoop.publishingInterval { publish() }
         if sleptSince != .min {
             spin.noteSleep(IOInstant.monotonic().nanoseconds &- sleptSince)
             sleptSince = .min

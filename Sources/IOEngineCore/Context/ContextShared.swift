@@ -42,11 +42,13 @@ final class ContextShared<Callback: IOCallback & ~Copyable>: WorkerClient, @unch
     @usableFromInline var waker = IOWaker.none
     @usableFromInline let life: UnsafeMutablePointer<EngineLife>
 
-    /// When the loop last looked at the clock, and what it had then; for those who cannot wait for it.
+    /// When the loop last went around, on CLOCK_MONOTONIC, and what it had then; for those who cannot wait
+    /// for it.
     @usableFromInline let lastCycle = Atomic<Int64>(0)
     @usableFromInline let lastInFlight = Atomic<Int>(0)
     @usableFromInline let lastHead = Atomic<Int>(0)
     @usableFromInline let wakeUps = Atomic<UInt64>(0)
+    @usableFromInline let board = SnapshotBoard()
 
     /// Somebody has asked for the end: the loop's own thread takes nothing more either.
     @usableFromInline let isClosing = Atomic<Bool>(false)
@@ -99,13 +101,49 @@ final class ContextShared<Callback: IOCallback & ~Copyable>: WorkerClient, @unch
     // MARK: Mail
 
     /// What is asked of the loop, seldom enough for a lock.
+    ///
+    /// Bounded while the loop reads nothing, because a callback keeps it: by the threads that wait for an
+    /// answer, the descriptors and events that there are, and the tasks.
     @usableFromInline
     struct Mail: Sendable {
+        /// With those who wait for the answer, and others that are there once.
         @usableFromInline var letters: [ContextLetter] = []
+        /// Events that are to be stopped and nobody waits for the answer.
+        @usableFromInline var cancelled: Set<IOTicket> = []
+        /// The earliest deadline of the shutdowns that were asked for; nil: none was.
+        @usableFromInline var shutdownDeadline: Int64?
         @usableFromInline var jobs: [UnownedJob] = []
         /// The loop is gone and reads nothing any more.
         @usableFromInline var isClosed = false
         @usableFromInline init() {}
+
+        /// What is asked again changes nothing.
+        mutating func add(_ letter: ContextLetter) {
+            switch letter {
+            case .cancel(let ticket, nil): cancelled.insert(ticket)
+            case .shutDown(let deadline):
+                shutdownDeadline = min(shutdownDeadline ?? .max, deadline)
+            case .cancelAll(let descriptor, nil):
+                let isThere = letters.contains { other in
+                    if case .cancelAll(descriptor, nil) = other { true } else { false }
+                }
+                if !isThere { letters.append(letter) }
+            default: letters.append(letter)
+            }
+        }
+
+        var count: Int { letters.count + cancelled.count + (shutdownDeadline == nil ? 0 : 1) }
+
+        /// Takes everything out.
+        mutating func takeAll() -> Mail {
+            var taken = self
+            taken.jobs = []
+            swap(&taken.jobs, &jobs)
+            letters = []
+            cancelled = []
+            shutdownDeadline = nil
+            return taken
+        }
     }
 
     /// False: the loop is gone.
@@ -113,7 +151,7 @@ final class ContextShared<Callback: IOCallback & ~Copyable>: WorkerClient, @unch
     func send(_ letter: ContextLetter) -> Bool {
         let isSent = mail.withLock { mail in
             if mail.isClosed { return false }
-            mail.letters.append(letter)
+            mail.add(letter)
             return true
         }
         if isSent { announce() }
@@ -189,7 +227,6 @@ enum ContextLetter: Sendable {
     case drain(fence: Int, Reply<Bool>)
     /// Closes a descriptor when everything accepted before has reached the loop.
     case close(IODescriptor, fence: Int, Reply<Bool>)
-    case snapshot(Reply<IOContextSnapshot>)
     /// Drops what is known of a plain number, or only its failed sync.
     case forget(Int32, onlySyncError: Bool, Reply<Bool>)
     case registerPool(IOBufferPool, Reply<IORegistration>)

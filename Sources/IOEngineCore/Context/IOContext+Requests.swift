@@ -129,25 +129,18 @@ extension IOContext where Callback: ~Copyable, Driver: ~Copyable {
     // MARK: Looking
 
     /// What the context is doing. Waits for the loop's answer, but no longer than `patience`: a loop that
-    /// a callback keeps busy is told by `isResponsive`.
+    /// a callback keeps busy is told by `isResponsive`, and the counters are then the last that it published.
+    /// After the end, the last snapshot stays, with `hasEnded`.
     public func snapshot(patience: Duration = .milliseconds(100)) -> IOContextSnapshot {
         if shared.isOnLoop, let side = unsafe shared.loopSide {
             return unsafe side.assumingMemoryBound(to: ContextLoop<Callback, Driver>.self).pointee
                 .snapshot()
         }
-        // Before it is asked, which wakes it.
-        let wasSleeping = shared.isSleeping.load(ordering: .relaxed)
-        let reply = Reply<IOContextSnapshot>()
-        guard !shared.isForked, shared.send(.snapshot(reply)) else {
-            var snapshot = shared.outsideSnapshot()
-            snapshot.isResponsive = true
-            return snapshot
-        }
-        var snapshot =
-            reply.wait(until: .monotonic().advanced(by: patience)) ?? shared.outsideSnapshot()
-        snapshot.isSleeping = wasSleeping
-        return snapshot
+        return shared.snapshot(patience)
     }
+
+    /// Requests to the loop that it has not read.
+    package var lettersWaiting: Int { shared.mail.withLock { $0.count } }
 
     // MARK: Plain descriptors
 

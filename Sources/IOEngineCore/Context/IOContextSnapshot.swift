@@ -39,17 +39,20 @@ public struct IOContextSnapshot: Sendable, CustomStringConvertible {
         }
     }
 
-    /// False: the loop did not answer in time, because a callback keeps it busy. Only `queued`,
-    /// `inFlight` and `sinceLastCycle` are then current.
-    public internal(set) var isResponsive: Bool
+    /// False: the loop did not answer in time, because a callback keeps it busy. `queued`, `inFlight`,
+    /// `isSleeping`, `sinceLastCycle` and `wakeUps` are current then; everything else is as the loop last
+    /// published it, `statistics` not more than 10 ms before it became busy.
+    public internal(set) var isResponsive = false
+    /// The context has ended: the numbers are its last and stay.
+    public internal(set) var hasEnded = false
     /// Since the loop last went around: when it does not sleep, how long its callbacks have kept it.
-    public internal(set) var sinceLastCycle: Duration
+    public internal(set) var sinceLastCycle = Duration.zero
     /// Whether the loop sleeps because there is nothing to do or the kernel works.
-    public internal(set) var isSleeping: Bool
+    public internal(set) var isSleeping = false
     /// Events accepted that have no slot yet.
-    public internal(set) var queued: Int
+    public internal(set) var queued = 0
     /// Events that have a slot and were not handed over.
-    public internal(set) var inFlight: Int
+    public internal(set) var inFlight = 0
     /// Events whose callbacks have not returned on the workers.
     public internal(set) var atWorkers = 0
     /// Requests of events that were given up, still with the kernel.
@@ -65,48 +68,22 @@ public struct IOContextSnapshot: Sendable, CustomStringConvertible {
     /// If they are recorded.
     public internal(set) var latencies: IOLatencies?
     /// How often a submission from another thread had to wake the loop.
-    public internal(set) var wakeUps: UInt64
+    public internal(set) var wakeUps: UInt64 = 0
+
+    init() {}
 
     public var description: String {
         let how =
-            isResponsive ? (isSleeping ? "sleeping" : "working") : "busy for \(sinceLastCycle)"
+            if hasEnded {
+                "ended"
+            } else if isResponsive {
+                isSleeping ? "sleeping" : "working"
+            } else {
+                "busy for \(sinceLastCycle)"
+            }
         return "\(how): \(queued) queued, \(inFlight) in flight, \(atWorkers) at workers, "
             + "\(unsettled) unsettled"
             + (oldest.map { "; oldest: \($0)" } ?? "")
-    }
-}
-
-extension ContextShared where Callback: ~Copyable {
-    /// What can be told without the loop.
-    func outsideSnapshot() -> IOContextSnapshot {
-        let now = IOInstant.monotonic().nanoseconds
-        return IOContextSnapshot(
-            isResponsive: false,
-            sinceLastCycle: .nanoseconds(now - lastCycle.load(ordering: .relaxed)),
-            isSleeping: isSleeping.load(ordering: .relaxed),
-            queued: max(0, queue.end - lastHead.load(ordering: .relaxed)),
-            inFlight: lastInFlight.load(ordering: .relaxed),
-            wakeUps: wakeUps.load(ordering: .relaxed))
-    }
-}
-
-extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
-    func snapshot() -> IOContextSnapshot {
-        var snapshot = shared.outsideSnapshot()
-        snapshot.isResponsive = true
-        snapshot.sinceLastCycle = .nanoseconds(
-            unsafe core.pointee.driver.now().nanoseconds - core.pointee.coarseNow)
-        snapshot.queued += parked.count
-        snapshot.inFlight = unsafe core.pointee.inFlight
-        snapshot.atWorkers =
-            handedEven &+ handedOdd &- shared.returned(0) &- shared.returned(1)
-        snapshot.unsettled = unsafe core.pointee.abandonedCount
-        snapshot.unsettledBytes = unsafe core.pointee.abandonedBytes
-        snapshot.bytesInFlight = unsafe core.pointee.bytesInFlight
-        snapshot.statistics = loop.statistics
-        snapshot.latencies = loop.latencies
-        snapshot.oldest = unsafe core.pointee.oldestRequest()
-        return snapshot
     }
 }
 

@@ -28,4 +28,13 @@ package struct LockedValue<Value: ~Copyable>: ~Copyable, @unchecked Sendable {
         defer { lock.unlock() }
         return try unsafe body(&value.pointee)
     }
+
+    /// Gives the value to `body` unless another thread has it just now; then nil.
+    package func withLockIfFree<Result, Failure: Error>(
+        _ body: (inout sending Value) throws(Failure) -> sending Result
+    ) throws(Failure) -> sending Result? {
+        guard lock.tryLock() else { return nil }
+        defer { lock.unlock() }
+        return try unsafe body(&value.pointee)
+    }
 }

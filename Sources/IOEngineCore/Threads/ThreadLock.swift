@@ -20,6 +20,8 @@ package struct ThreadLock: ~Copyable, @unchecked Sendable {
     }
 
     package func lock() { unsafe pthread_mutex_lock(mutex) }
+    /// Takes the lock if nobody has it.
+    package func tryLock() -> Bool { unsafe pthread_mutex_trylock(mutex) == 0 }
     package func unlock() { unsafe pthread_mutex_unlock(mutex) }
 }
 
