@@ -1,4 +1,5 @@
 import BasicContainers
+import Glibc
 import IOEngineCore
 import IOEngineURing
 import Synchronization
@@ -120,6 +121,55 @@ import Testing
         }
         producer.stop()
         context.shutdown()
+    }
+
+    @Test("chains of several threads get their places beside several busy producers")
+    func chainsBesideProducers() throws {
+        let context = try TestContext.make(depth: 8, try .with(queueCapacity: 8))
+        let producers = try (0..<3).map { _ in try SteadyProducer(context) }
+        let called = Counter()
+        let threads = try (0..<3).map { _ in
+            try TestThread {
+                for _ in 0..<20 {
+                    let chain = context.submit(
+                        chain: batch(8) { _ in
+                            .noOperation(callback: ClosureCallback { _ in called.add() })
+                        })
+                    #expect(chain.name == "accepted")
+                }
+            }
+        }
+        for thread in threads { thread.join() }
+        for producer in producers { #expect(producer.stop() > 0) }
+        context.shutdown()
+        #expect(called.value == 3 * 20 * 8)
+    }
+
+    @Test("a batch takes time in proportion to its length")
+    func lengthOfBatch() throws {
+        let context = try TestContext.make(depth: 64, try .with(queueCapacity: 256))
+        defer { context.shutdown() }
+        /// The time of this thread on a processor, which others on the machine do not add to.
+        func cost(_ count: Int) -> Int64 {
+            var events = batch(count) { _ in .noOperation() }
+            let start = threadTime()
+            context.submit(contentsOf: &events)
+            let time = threadTime() - start
+            let isTaken = events.isEmpty
+            #expect(isTaken)
+            return time
+        }
+        _ = cost(2000)
+        let short = cost(10_000)
+        let long = cost(100_000)
+        print("batches of 10,000 and 100,000: \(short / 1000) and \(long / 1000) us")
+        #expect(long < 20 * short)
+    }
+
+    private func threadTime() -> Int64 {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+        return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
     }
 
     @Test("a chain beyond the bound is refused whole")

@@ -77,7 +77,6 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
         snapshot.unsettled = unsafe core.pointee.abandonedCount
         snapshot.unsettledBytes = unsafe core.pointee.abandonedBytes
         snapshot.bytesInFlight = unsafe core.pointee.bytesInFlight
-        snapshot.bytesInFlight = unsafe core.pointee.bytesInFlight
         snapshot.statistics = loop.statistics
     }
 }

@@ -65,51 +65,47 @@ extension IOContext where Callback: ~Copyable, Driver: ~Copyable {
         contentsOf events: inout UniqueArray<IOEvent<Callback>>, _ limits: IOLimits = .none
     ) -> IOTickets {
         if shared.isOnLoop { return submitOnLoop(contentsOf: &events, limits) }
-        if shared.isForked || events.isEmpty { return IOTickets([]) }
-        var count = min(events.count, shared.queue.capacity)
-        while count > 0 {
-            switch shared.queue.claim(count) {
-            case .position(let position):
-                shared.fill(position, count, from: &events, limits)
-                shared.wake()
-                return IOTickets(queued: position..<position + count)
-            case .closed: return IOTickets([])
-            case .full: count = min(count - 1, shared.queue.claimable(count))
-            }
-        }
-        return IOTickets([])
+        let places = shared.give(&events, from: 0, limits)
+        events.removeSubrange(0..<places.count)
+        return IOTickets(queued: places)
     }
 
     /// Hands over all events, and waits for places. What could not be taken, because of a shutdown or on
-    /// a thread of the engine's that must not wait, stays in `events`.
+    /// a thread of the engine's that must not wait, stays in `events`: submit it again, or end each with
+    /// ``IOEvent/completeCancelled()``.
     public func submit(
         contentsOf events: inout UniqueArray<IOEvent<Callback>>, _ limits: IOLimits = .none
     ) {
-        while !events.isEmpty {
-            let taken = trySubmit(contentsOf: &events, limits).count
-            if taken == 0, shared.isClosed || !shared.waitForPlaces(1) { return }
+        if shared.isOnLoop {
+            _ = submitOnLoop(contentsOf: &events, limits)
+            return
         }
+        var taken = 0
+        while taken < events.count {
+            let places = shared.give(&events, from: taken, limits)
+            taken += places.count
+            if places.isEmpty, shared.isClosed || !shared.waitForPlaces(1) { break }
+        }
+        // Once, because it moves what is left.
+        events.removeSubrange(0..<taken)
     }
 
-    /// The same on the loop's own thread.
+    /// Straight into the loop, as many as it takes.
     private func submitOnLoop(
         contentsOf events: inout UniqueArray<IOEvent<Callback>>, _ limits: IOLimits
     ) -> IOTickets {
         var tickets: [IOTicket] = []
-        events.reverse()
-        while let event = events.popLast() {
-            switch submitOnLoop(event, limits) {
-            case .accepted(let ticket): tickets.append(ticket)
-            case .full(let back):
-                events.append(back)
-                events.reverse()
-                return IOTickets(tickets)
-            case .closed(let back):
-                events.append(back)
-                events.reverse()
-                return IOTickets(tickets)
+        while tickets.count < events.count {
+            switch submitOnLoop(events.takeOut(tickets.count), limits) {
+            case .accepted(let ticket):
+                tickets.append(ticket)
+                continue
+            case .full(let back): events[tickets.count] = back
+            case .closed(let back): events[tickets.count] = back
             }
+            break
         }
+        events.removeSubrange(0..<tickets.count)
         return IOTickets(tickets)
     }
 }
@@ -118,24 +114,21 @@ extension IOContext where Callback: ~Copyable, Driver: ~Copyable {
 
 extension IOContext where Callback: ~Copyable, Driver: ~Copyable {
     /// Hands a chain over: each event begins only after the one before it has succeeded, and is cancelled
-    /// (ECANCELED) if that failed. All or none is taken; waits for places as ``submit(_:_:)`` does. The
-    /// limits are each event's.
+    /// (ECANCELED) if that failed. All or none is taken; waits for places as ``submit(_:_:)`` does, and while
+    /// it waits nobody else gets places before it. The limits are each event's.
     ///
     /// A bad member is refused when its turn comes. If slots of events that were given up and have not
     /// settled leave too few for the chain when it reaches the loop, its first event ends with EAGAIN.
     public func submit(
         chain: consuming UniqueArray<IOEvent<Callback>>, _ limits: IOLimits = .none
     ) -> IOChainSubmission<Callback> {
-        let count = chain.count
-        while true {
-            switch trySubmit(chain: chain, limits) {
-            case .full(let back):
-                if !shared.waitForPlaces(count) { return .full(back) }
-                chain = back
-            case .accepted(let tickets): return .accepted(tickets)
-            case .closed(let back): return .closed(back)
-            case .tooLong(let back, let limit): return .tooLong(back, limit: limit)
-            }
+        switch trySubmit(chain: chain, limits) {
+        case .full(let back):
+            if EngineThread.isCurrentOurs { return .full(back) }
+            return shared.submitInTurn(back, limits)
+        case .accepted(let tickets): return .accepted(tickets)
+        case .closed(let back): return .closed(back)
+        case .tooLong(let back, let limit): return .tooLong(back, limit: limit)
         }
     }
 
@@ -174,18 +167,54 @@ extension ContextShared where Callback: ~Copyable {
         return producers.wait { queue.canClaim(count) }
     }
 
-    /// Fills claimed places with the first events of an array.
-    @usableFromInline
-    func fill(
-        _ position: Int, _ count: Int, from events: inout UniqueArray<IOEvent<Callback>>,
-        _ limits: IOLimits
-    ) {
-        // Taking from the end moves nothing.
-        events.reverse()
-        for i in 0..<count {
-            queue.fill(position + i, QueuedEvent(events.removeLast(), limits))
+    /// Hands a chain over when there are places for all of it. Chains wait one after the other; places that
+    /// come free meanwhile are theirs.
+    func submitInTurn(
+        _ chain: consuming UniqueArray<IOEvent<Callback>>, _ limits: IOLimits
+    ) -> IOChainSubmission<Callback> {
+        let count = chain.count
+        while !queue.reserve() {
+            if isClosed { return .closed(chain) }
+            _ = producers.wait { queue.canReserve }
         }
-        events.reverse()
+        while true {
+            _ = producers.wait { queue.canClaimReserved(count) }
+            switch queue.claimReserved(count) {
+            case .full: continue
+            case .closed: return .closed(chain)
+            case .position(let position):
+                fill(position, chain: &chain, limits)
+                wake()
+                // Those to whom the queue was full.
+                producers.notify()
+                return .accepted(IOTickets(queued: position..<position + count))
+            }
+        }
+    }
+
+    /// Hands over events of an array from an index on, as many as there are places for, and leaves others in
+    /// their places that may be dropped.
+    ///
+    /// - Returns: The positions that they got; none where nothing can be claimed.
+    func give(
+        _ events: inout UniqueArray<IOEvent<Callback>>, from first: Int, _ limits: IOLimits
+    ) -> Range<Int> {
+        if isForked { return 0..<0 }
+        var count = min(events.count - first, queue.capacity)
+        while count > 0 {
+            switch queue.claim(count) {
+            case .position(let position):
+                // At once: what is claimed and not filled holds up everything behind it.
+                for i in 0..<count {
+                    queue.fill(position + i, QueuedEvent(events.takeOut(first + i), limits))
+                }
+                wake()
+                return position..<position + count
+            case .closed: return 0..<0
+            case .full: count = min(count - 1, queue.claimable(count))
+            }
+        }
+        return 0..<0
     }
 
     /// Fills claimed places with a chain, its first event last: who sees that one sees all.
@@ -205,13 +234,12 @@ extension ContextShared where Callback: ~Copyable {
 }
 
 extension UniqueArray where Element: ~Copyable {
-    fileprivate mutating func reverse() {
-        var low = 0
-        var high = count - 1
-        while low < high {
-            swapAt(low, high)
-            low += 1
-            high -= 1
-        }
+    /// Takes an event out of its place, which an empty one takes: removing it would move all behind it.
+    fileprivate mutating func takeOut<Callback: IOCallback & ~Copyable>(
+        _ index: Int
+    ) -> IOEvent<Callback> where Element == IOEvent<Callback> {
+        var event = IOEvent<Callback>.noOperation()
+        swap(&event, &self[index])
+        return event
     }
 }

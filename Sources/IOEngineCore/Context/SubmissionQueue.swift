@@ -8,6 +8,9 @@ public import Synchronization
 /// them out in order of position. Closing sets a bit of `tail`, so that no position is claimed after it:
 /// what was claimed before is still delivered.
 ///
+/// Several positions in a row may never be free where producers of one keep claiming. So who waits for several
+/// reserves the queue, another bit of `tail`: to everybody else it is full until the reservation is used.
+///
 /// Unchecked: cells are handed between threads by their sequence numbers; `head` and `removed` belong to
 /// the consumer.
 @safe @frozen @usableFromInline
@@ -23,6 +26,8 @@ struct SubmissionQueue<Element: ~Copyable>: ~Copyable, @unchecked Sendable {
     @usableFromInline let ends: UnsafeMutableRawPointer
 
     @inlinable static var closedBit: Int { 1 << 62 }
+    @inlinable static var reservedBit: Int { 1 << 61 }
+    @inlinable static var marks: Int { closedBit | reservedBit }
 
     /// What became of claiming positions.
     @frozen @usableFromInline
@@ -96,7 +101,9 @@ struct SubmissionQueue<Element: ~Copyable>: ~Copyable, @unchecked Sendable {
     func claim(_ count: Int) -> Claim {
         var seen = unsafe tail.pointee.load(ordering: .relaxed)
         while true {
-            if seen & SubmissionQueue.closedBit != 0 { return .closed }
+            if seen & SubmissionQueue.marks != 0 {
+                return seen & SubmissionQueue.closedBit != 0 ? .closed : .full
+            }
             // Cells come free in order, so the last one tells for all. Acquire: pairs with the
             // consumer's release in `free`, so its reading of the old element is over.
             let last = seen &+ count &- 1
@@ -118,7 +125,7 @@ struct SubmissionQueue<Element: ~Copyable>: ~Copyable, @unchecked Sendable {
     @usableFromInline
     func canClaim(_ count: Int) -> Bool {
         let seen = unsafe tail.pointee.load(ordering: .acquiring)
-        if seen & SubmissionQueue.closedBit != 0 { return true }
+        if seen & SubmissionQueue.marks != 0 { return seen & SubmissionQueue.closedBit != 0 }
         let last = seen &+ count &- 1
         return unsafe sequences[last & mask].load(ordering: .acquiring) &- last >= 0
     }
@@ -127,7 +134,7 @@ struct SubmissionQueue<Element: ~Copyable>: ~Copyable, @unchecked Sendable {
     @usableFromInline
     func claimable(_ wanted: Int) -> Int {
         let seen = unsafe tail.pointee.load(ordering: .acquiring)
-        if seen & SubmissionQueue.closedBit != 0 { return 0 }
+        if seen & SubmissionQueue.marks != 0 { return 0 }
         // Cells come free in order, so those that are free are the first ones: bisected.
         var known = 0
         var tooMany = min(wanted, capacity) &+ 1
@@ -166,7 +173,50 @@ struct SubmissionQueue<Element: ~Copyable>: ~Copyable, @unchecked Sendable {
 
     /// The next position to be claimed.
     @inlinable
-    var end: Int { unsafe tail.pointee.load(ordering: .acquiring) & ~SubmissionQueue.closedBit }
+    var end: Int { unsafe tail.pointee.load(ordering: .acquiring) & ~SubmissionQueue.marks }
+
+    // MARK: Reservations
+
+    /// Reserves the queue for the caller, who then claims by ``claimReserved(_:)``. False: it is reserved, or
+    /// closed.
+    @usableFromInline
+    func reserve() -> Bool {
+        unsafe tail.pointee.bitwiseOr(
+            SubmissionQueue.reservedBit, ordering: .acquiringAndReleasing
+        ).oldValue & SubmissionQueue.marks == 0
+    }
+
+    /// Whether `reserve` might succeed, or the queue is closed.
+    var canReserve: Bool {
+        let seen = unsafe tail.pointee.load(ordering: .acquiring)
+        return seen & SubmissionQueue.reservedBit == 0 || seen & SubmissionQueue.closedBit != 0
+    }
+
+    /// Whether `claimReserved` would not answer full.
+    func canClaimReserved(_ count: Int) -> Bool {
+        let seen = unsafe tail.pointee.load(ordering: .acquiring)
+        if seen & SubmissionQueue.closedBit != 0 { return true }
+        let last = (seen & ~SubmissionQueue.marks) &+ count &- 1
+        return unsafe sequences[last & mask].load(ordering: .acquiring) &- last >= 0
+    }
+
+    /// Claims `count` positions in a row, not more than the capacity, for whoever has reserved the queue, and
+    /// ends the reservation. Full: it goes on.
+    @usableFromInline
+    func claimReserved(_ count: Int) -> Claim {
+        var seen = unsafe tail.pointee.load(ordering: .relaxed)
+        while true {
+            if seen & SubmissionQueue.closedBit != 0 { return .closed }
+            let first = seen & ~SubmissionQueue.marks
+            let last = first &+ count &- 1
+            // Acquire: as in `claim`.
+            if unsafe sequences[last & mask].load(ordering: .acquiring) &- last < 0 { return .full }
+            let (exchanged, original) = unsafe tail.pointee.weakCompareExchange(
+                expected: seen, desired: first &+ count, ordering: .acquiringAndReleasing)
+            if exchanged { return .position(first) }
+            seen = original
+        }
+    }
 
     // MARK: The consumer
 

@@ -40,6 +40,19 @@ import Testing
         func element(at position: Int) -> Int? {
             unsafe queue.element(at: position).map { unsafe $0.pointee.number }
         }
+        func reserve() -> Bool { queue.reserve() }
+        var canReserve: Bool { queue.canReserve }
+        func canClaimReserved(_ count: Int) -> Bool { queue.canClaimReserved(count) }
+        func claimReserved(_ count: Int) -> Claim {
+            switch queue.claimReserved(count) {
+            case .position(let position): .position(position)
+            case .full: .full
+            case .closed: .closed
+            }
+        }
+        func claimable(_ count: Int) -> Int { queue.claimable(count) }
+        func canClaim(_ count: Int) -> Bool { queue.canClaim(count) }
+        func close() -> Bool { queue.close() }
         var isReady: Bool { queue.isReady() }
         var head: Int { queue.head }
         var end: Int { queue.end }
@@ -53,8 +66,8 @@ import Testing
         #expect(queue.capacity == capacity)
     }
 
-    /// Positions have 62 bits: the first ones, and the last ones that there are.
-    @Test(arguments: [0, 1, 3, (1 << 32) - 3, SubmissionQueue<Token>.closedBit - 5000])
+    /// Positions have 61 bits: the first ones, and the last ones that there are.
+    @Test(arguments: [0, 1, 3, (1 << 32) - 3, SubmissionQueue<Token>.reservedBit - 5000])
     func elementsComeOutInOrderOverManyLaps(_ first: Int) throws {
         let queue = Queue(alive, capacity: 4, first: first)
         var next = first
@@ -73,6 +86,37 @@ import Testing
             }
         }
         #expect(alive.value == 0)
+    }
+
+    /// A producer that takes each place as it comes free never leaves two, unless the queue is reserved.
+    @Test(arguments: [false, true])
+    func severalPlacesAreHadByReservation(_ reserves: Bool) {
+        let queue = Queue(alive, capacity: 4)
+        for _ in 0..<4 { #expect(queue.push() != nil) }
+        if reserves {
+            #expect(queue.reserve())
+            #expect(!queue.reserve(), "one at a time")
+            #expect(!queue.canReserve)
+        }
+        var turns = 0
+        while turns < 1000, !queue.canClaimReserved(3) {
+            _ = queue.pop()
+            #expect((queue.push() == nil) == reserves)
+            turns += 1
+        }
+        #expect(turns == (reserves ? 3 : 1000))
+        if reserves {
+            #expect(queue.claimable(1) == 0 && !queue.canClaim(1))
+            #expect(queue.head == 3 && queue.end == 4, "the mark is no part of the position")
+            #expect(queue.claimReserved(3) == .position(4))
+            for position in 4..<7 { queue.fill(position) }
+            #expect(queue.canReserve && queue.push() == nil, "it is really full now")
+        }
+        while queue.isReady { _ = queue.pop() }
+        #expect(queue.push() != nil)
+        #expect(queue.reserve() && queue.close())
+        #expect(queue.claim(1) == .closed && queue.canReserve && !queue.reserve())
+        #expect(queue.claimReserved(1) == .closed)
     }
 
     @Test func severalPlacesAreClaimedInARowOrNone() {
@@ -158,7 +202,7 @@ import Testing
         var random = SeededRandom()
         for _ in 0..<100 {
             let first =
-                [0, 7, SubmissionQueue<Token>.closedBit - 600].randomElement(using: &random) ?? 0
+                [0, 7, SubmissionQueue<Token>.reservedBit - 600].randomElement(using: &random) ?? 0
             let queue = Queue(alive, capacity: .random(in: 1...9, using: &random), first: first)
             let capacity = queue.queue.capacity
             /// From `head` on: nil, not filled; false, taken out; true, there.
