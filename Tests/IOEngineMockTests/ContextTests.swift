@@ -142,4 +142,53 @@ import Testing
         letGo.countDown()
         context.shutdown()
     }
+
+    /// Fails for ever once it is told to.
+    final class Dying: MockConductor, Sendable {
+        let isDead = Flag()
+        let submits = Counter()
+
+        func submit(_ queue: MockQueue, minimum: Int, deadline: IOInstant?) -> IOWaitOutcome {
+            submits.add()
+            if isDead.isUp { return .failed(errno: Errno.ioError.rawValue) }
+            return queue.submit(minimum: minimum, deadline: deadline)
+        }
+    }
+
+    @Test("a context whose driver has died sleeps while a callback on a worker runs")
+    func deadDriverAndBusyWorker() throws {
+        let device = MockDevice()
+        let dying = Dying()
+        var configuration = IOContextConfiguration()
+        configuration.workers = try IOWorkers(count: 1)
+        let context = try IOContext<ClosureCallback, MockDriver>(
+            depth: 4, configuration: configuration
+        ) {
+            device.makeDriver(depth: 4, conductor: dying)
+        }
+        let isIn = Latch()
+        let letGo = Latch()
+        context.submit(
+            .noOperation(
+                callback: ClosureCallback { _ in
+                    isIn.countDown()
+                    letGo.wait()
+                })
+        ).orCancel()
+        #expect(isIn.wait())
+        dying.isDead.raise()
+        // Wakes the loop, until it takes nothing any more.
+        while case .accepted = context.trySubmit(.noOperation()) {}
+        #expect(eventually { context.trySubmit(.noOperation()).orCancel() == nil })
+        let before = dying.submits.value
+        let end = IOInstant.monotonic().advanced(by: .milliseconds(100))
+        while IOInstant.monotonic() < end {}
+        let count = dying.submits.value - before
+        #expect(count < 100, "\(count) times round in 100 ms")
+        // It can be asked, and still hears of the end.
+        #expect(context.snapshot(patience: .seconds(60)).isResponsive)
+        letGo.countDown()
+        context.shutdown()
+        #expect(context.snapshot().hasEnded)
+    }
 }

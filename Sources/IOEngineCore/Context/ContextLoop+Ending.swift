@@ -15,13 +15,27 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
     /// A driver that fails three times in a row, each after having tried for a while, is dead: what it has
     /// is given up for ever, and nothing more is taken.
     @usableFromInline
-    mutating func noteFailure() {
-        failures += 1
-        guard failures == 3 else { return }
-        shared.closeIntake()
-        beginEnding(.min)
-        isDriverDead = true
-        unsafe core.pointee.isDead = true
+    static func noteFailure(_ me: UnsafeMutablePointer<Self>) {
+        if unsafe me.pointee.isDriverDead { return unsafe waitWithoutDriver(me) }
+        unsafe me.pointee.failures += 1
+        guard unsafe me.pointee.failures == 3 else { return }
+        unsafe me.pointee.shared.closeIntake()
+        unsafe me.pointee.beginEnding(.min)
+        unsafe me.pointee.isDriverDead = true
+        unsafe me.pointee.core.pointee.isDead = true
+    }
+
+    /// A dead driver does not wait: without it the loop sleeps here until a worker or somebody else wakes it.
+    private static func waitWithoutDriver(_ me: UnsafeMutablePointer<Self>) {
+        let shared = unsafe me.pointee.shared
+        // A loop that tests drive by hand has no thread that may sleep.
+        if !EngineThread.isCurrentOurs { return }
+        // Pairs with the fence in `wake`: what was brought before is seen below.
+        ThreadFence.raise(shared.isSleeping)
+        if unsafe me.pointee.isIdle && me.pointee.core.pointee.available == 0 {
+            _ = shared.withoutDriver.wait { !shared.isSleeping.load(ordering: .acquiring) }
+        }
+        shared.isSleeping.store(false, ordering: .relaxed)
     }
 
     /// Finishes, then cancels, then gives up. False: all has settled, the loop may go.

@@ -127,7 +127,7 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
             wait.mayBlock, deadline: wait.deadline)
         unsafe me.pointee.shared.isSleeping.store(false, ordering: .relaxed)
         if case .failed = outcome {
-            unsafe me.pointee.noteFailure()
+            unsafe noteFailure(me)
         } else {
             unsafe me.pointee.failures = 0
         }

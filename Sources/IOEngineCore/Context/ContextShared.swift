@@ -15,6 +15,8 @@ final class ContextShared<Callback: IOCallback & ~Copyable>: WorkerClient, @unch
 
     /// The loop sleeps, or is about to: whoever brings something exchanges this for false and wakes it.
     @usableFromInline let isSleeping = Atomic<Bool>(false)
+    /// Where the loop sleeps once its driver is dead.
+    @usableFromInline let withoutDriver = WaitingRoom()
     /// There is something beside the queue: mail, jobs, or events that workers submitted.
     @usableFromInline let hasMail = Atomic<Bool>(false)
     @usableFromInline let mail = LockedValue<Mail>(Mail())
@@ -96,6 +98,7 @@ final class ContextShared<Callback: IOCallback & ~Copyable>: WorkerClient, @unch
         guard isSleeping.exchange(false, ordering: .acquiringAndReleasing) else { return }
         wakeUps.add(1, ordering: .relaxed)
         waker.wake()
+        withoutDriver.notify()
     }
 
     // MARK: Mail
