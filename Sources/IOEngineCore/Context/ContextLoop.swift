@@ -324,14 +324,9 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
     static func runJobs(_ me: UnsafeMutablePointer<Self>) {
         var jobs: [UnownedJob] = []
         unsafe swap(&jobs, &me.pointee.jobs)
-        let shared = unsafe me.pointee.shared
-        if shared.isAbandonedByOwner.load(ordering: .acquiring) {
-            unsafe me.pointee.executor = nil
-        } else if unsafe me.pointee.executor == nil, shared.hasExecutor.load(ordering: .acquiring) {
-            unsafe me.pointee.executor = unsafe shared.executor
-        }
         for job in jobs {
-            if let executor = unsafe me.pointee.executor {
+            // Each time: a job may drop the last reference to the context.
+            if let executor = unsafe me.pointee.currentExecutor() {
                 unsafe job.runSynchronously(on: executor)
             } else {
                 StrayJobs.run(job)
@@ -340,6 +335,16 @@ struct ContextLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyabl
         jobs.removeAll(keepingCapacity: true)
         // The memory is used again, unless jobs came meanwhile.
         if unsafe me.pointee.jobs.isEmpty { unsafe swap(&jobs, &me.pointee.jobs) }
+    }
+
+    /// Under whose identity jobs run; nil before the context object is there, and after its end.
+    private mutating func currentExecutor() -> UnownedTaskExecutor? {
+        if shared.isAbandonedByOwner.load(ordering: .acquiring) {
+            unsafe executor = nil
+        } else if unsafe executor == nil, shared.hasExecutor.load(ordering: .acquiring) {
+            unsafe executor = unsafe shared.executor
+        }
+        return unsafe executor
     }
 
     // MARK: Sleeping
