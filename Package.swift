@@ -42,7 +42,7 @@ let package = Package(
         .target(
             name: "IOEngineCore",
             dependencies: [
-                "CLinux",
+                "CLinux", "CSystemCalls",
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "BasicContainers", package: "swift-collections"),
                 .product(name: "DequeModule", package: "swift-collections"),

@@ -1,9 +1,9 @@
 // The system calls of the hot paths, without a function around them: behind a system call the processor has
 // forgotten where its callers return to, and each return is mispredicted. Beside them those for which the C
-// library has no function. Nothing else is declared here, because inlinable code imports it publicly.
+// library has no function, and the hint of a waiting loop. Nothing else is declared here, because inlinable code imports it publicly.
 // Headers only.
 //
-// All answer as the kernel does: a number, or a negative errno.
+// All calls answer as the kernel does: a number, or a negative errno.
 #ifndef IOENGINE_CSYSTEMCALLS_H
 #define IOENGINE_CSYSTEMCALLS_H
 #if !defined(__x86_64__) && !defined(__aarch64__)
@@ -66,5 +66,16 @@ static inline int linux_io_uring_register(int descriptor, unsigned operation, vo
 // io_submit(2): how many of the entries were taken.
 static inline long linux_io_submit(unsigned long context, long count, void *entries) {
   return linux_direct_call(SYS_io_submit, (long)context, count, (long)entries, 0, 0, 0);
+}
+
+// Tells the processor that this thread waits in a loop.
+static inline void linux_relax(void) {
+#if defined(__x86_64__)
+  __asm__ volatile("pause" ::: "memory");
+#elif defined(__aarch64__)
+  __asm__ volatile("yield" ::: "memory");
+#else
+  __asm__ volatile("" ::: "memory");
+#endif
 }
 #endif

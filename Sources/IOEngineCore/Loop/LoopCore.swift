@@ -211,11 +211,18 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
 enum ThreadIdentity {
     @usableFromInline static var current: UInt { UInt(pthread_self()) }
 
-    /// Processors that are online.
-    @usableFromInline static var processors: Int { sysconf(Int32(_SC_NPROCESSORS_ONLN)) }
+    /// Processors that are online. Here, where CLinux is not imported: both modules have the constant, and the
+    /// compiler then hides it from files that import only one.
+    static var onlineProcessors: Int { sysconf(Int32(_SC_NPROCESSORS_ONLN)) }
 
     /// Lets another thread run.
     @usableFromInline static func yield() { _ = sched_yield() }
+
+    /// Gives the processor away for a while, also to threads of lower priority. Below a second.
+    static func sleep(nanoseconds: Int) {
+        var time = timespec(tv_sec: 0, tv_nsec: nanoseconds)
+        unsafe nanosleep(&time, nil)
+    }
 }
 
 /// Limits of the process, which may change at any time.

@@ -1,6 +1,5 @@
 internal import CLinux
 internal import Glibc
-internal import Synchronization
 internal import SystemPackage
 
 /// A POSIX thread of the engine's: named, with its signals blocked, and known as one of ours, so that
@@ -8,7 +7,6 @@ internal import SystemPackage
 @safe @usableFromInline
 final class EngineThread: Sendable {
     private let handle: LockedValue<pthread_t?>
-    private let identity = Atomic<UInt>(0)
     private let life = OwnedLife()
 
     /// Starts a thread.
@@ -31,7 +29,6 @@ final class EngineThread: Sendable {
                     "no thread is to be had; raise RLIMIT_NPROC (ulimit -u) or use fewer threads")
         }
         handle = LockedValue(thread)
-        identity.store(UInt(thread), ordering: .relaxed)
     }
 
     private static func setUp(_ cpus: [Int]) {
@@ -45,10 +42,6 @@ final class EngineThread: Sendable {
                 0, bytes.count, bytes.baseAddress?.assumingMemoryBound(to: cpu_set_t.self))
         }
     }
-
-    /// Whether this is the thread that calls.
-    @usableFromInline
-    var isCurrent: Bool { identity.load(ordering: .relaxed) == ThreadIdentity.current }
 
     /// Waits for its end, once; later calls return at once. Never on the thread itself.
     @usableFromInline
@@ -90,4 +83,18 @@ final class EngineThread: Sendable {
         unsafe pthread_key_create(&key, nil)
         return key
     }()
+}
+
+extension ThreadIdentity {
+    /// Processors on which the process may run (its main thread's affinity).
+    @usableFromInline static var processors: Int {
+        // Larger than any machine: a mask that is too short is refused.
+        var mask = [UInt](repeating: 0, count: 16384 / UInt.bitWidth)
+        let answer = unsafe mask.withUnsafeMutableBytes { bytes in
+            unsafe CLinux.sched_getaffinity(
+                getpid(), bytes.count, bytes.baseAddress?.assumingMemoryBound(to: cpu_set_t.self))
+        }
+        guard answer == 0 else { return onlineProcessors }
+        return max(1, mask.reduce(0) { $0 + $1.nonzeroBitCount })
+    }
 }
