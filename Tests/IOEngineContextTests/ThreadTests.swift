@@ -22,6 +22,20 @@ import Testing
         context.shutdown()
     }
 
+    @Test("a name is cut between characters, and its bytes stay as they are")
+    func namesOfOtherCharacters() throws {
+        var configuration = IOContextConfiguration()
+        // The 15th byte is the first of two.
+        configuration.name = "schleifengroesß"
+        let context = try TestContext.make(configuration)
+        #expect(ThreadList.named("schleifengroes").count == 1)
+        context.shutdown()
+        configuration.name = "größe"
+        let other = try TestContext.make(configuration)
+        #expect(ThreadList.named("größe").count == 1)
+        other.shutdown()
+    }
+
     @Test("the engine's threads take no signal but those of their own faults")
     func signals() throws {
         func mask() -> String? {

@@ -14,6 +14,17 @@ enum ThreadStart {
         }
     }
 
+    /// The bytes of a name that a thread can have: as many whole characters as fit into 15, and a zero.
+    static func shortened(_ name: String) -> [CChar] {
+        var bytes: [CChar] = []
+        for character in name {
+            let more = character.utf8
+            if bytes.count + more.count > 15 { break }
+            bytes += more.map { CChar(bitPattern: $0) }
+        }
+        return bytes + [0]
+    }
+
     /// Runs `body` on a new thread. Costs about 30 us.
     ///
     /// No signal of the program's ever lands on it, and SIGXFSZ ends nothing. Those that a fault raises
@@ -53,8 +64,8 @@ enum ThreadStart {
                 // Takes over the reference that `passRetained` made.
                 let body = unsafe Unmanaged<Body>.fromOpaque(argument.unsafelyUnwrapped)
                     .takeRetainedValue()
-                unsafe CLinux.pthread_setname_np(
-                    pthread_self(), String(decoding: body.name.utf8.prefix(15), as: UTF8.self))
+                var name = ThreadStart.shortened(body.name)
+                unsafe CLinux.pthread_setname_np(pthread_self(), &name)
                 body.run()
                 return nil
             }, box.toOpaque())

@@ -48,13 +48,26 @@ struct DeliveryQueue<Element: ~Copyable>: ~Copyable, @unchecked Sendable {
         let sequence = unsafe sequences + (position & mask)
         // Only a consumer that has claimed the cell a lap ago and is moving its element out can still
         // be in the way, for a few instructions.
-        while unsafe sequence.pointee.load(ordering: .acquiring) != position {
-            ThreadIdentity.yield()
+        if unsafe sequence.pointee.load(ordering: .acquiring) != position {
+            unsafe waitForCell(sequence, position)
         }
         unsafe (elements + (position & mask)).initialize(to: element)
         // Release: pairs with the acquire in `pop`.
         unsafe sequence.pointee.store(position &+ 1, ordering: .releasing)
         unsafe (ends + 128).storeBytes(of: position &+ 1, as: Int.self)
+    }
+
+    /// Sleeps between looks, because a consumer of lower priority may need this thread's processor for its
+    /// last instructions, which it does not get by `sched_yield(2)`.
+    @usableFromInline
+    func waitForCell(_ sequence: UnsafeMutablePointer<Atomic<Int>>, _ position: Int) {
+        for _ in 0..<64 {
+            if unsafe sequence.pointee.load(ordering: .acquiring) == position { return }
+            ThreadFence.relax()
+        }
+        while unsafe sequence.pointee.load(ordering: .acquiring) != position {
+            ThreadIdentity.sleep(nanoseconds: 20_000)
+        }
     }
 
     /// Takes an element out, on any thread; nil: there is none.
