@@ -1,7 +1,7 @@
 // The system calls of the hot paths, without a function around them: behind a system call the processor has
 // forgotten where its callers return to, and each return is mispredicted. Beside them those for which the C
-// library has no function, and the hint of a waiting loop. Nothing else is declared here, because inlinable code imports it publicly.
-// Headers only.
+// library has no function, and the hint of a waiting loop. Nothing else is declared here, because inlinable
+// code imports it publicly. Headers only.
 //
 // All calls answer as the kernel does: a number, or a negative errno.
 #ifndef IOENGINE_CSYSTEMCALLS_H

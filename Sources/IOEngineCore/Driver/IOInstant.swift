@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 
 /// A point on a driver's clock, in nanoseconds since an arbitrary start.
