@@ -126,9 +126,13 @@ final class ContextShared<Callback: IOCallback & ~Copyable>: WorkerClient, @unch
             case .cancel(let ticket, nil): cancelled.insert(ticket)
             case .shutDown(let deadline):
                 shutdownDeadline = min(shutdownDeadline ?? .max, deadline)
-            case .cancelAll(let descriptor, nil):
+            case .cancelAll(let scope, nil):
                 let isThere = letters.contains { other in
-                    if case .cancelAll(descriptor, nil) = other { true } else { false }
+                    if case .cancelAll(let known, nil) = other {
+                        known.isSame(as: scope)
+                    } else {
+                        false
+                    }
                 }
                 if !isThere { letters.append(letter) }
             default: letters.append(letter)

@@ -19,4 +19,14 @@ enum EventScope: Sendable {
         case .object(let object): event.descriptorObject === object
         }
     }
+
+    /// Whether both are for the same events.
+    func isSame(as other: EventScope) -> Bool {
+        switch (self, other) {
+        case (.all, .all): true
+        case (.number(let number), .number(let another)): number == another
+        case (.object(let object), .object(let another)): object === another
+        case (.all, _), (.number, _), (.object, _): false
+        }
+    }
 }
