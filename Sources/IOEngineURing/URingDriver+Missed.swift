@@ -10,27 +10,31 @@ public import IOEngineCore
 /// again, after 1 ms, then after twice as long each time, up to a second.
 @safe @usableFromInline
 struct MissedCancellations {
-    private(set) var tokens: [UInt64] = []
+    private var tokens: [UInt64] = []
+    /// How many there are, where it is looked at after each batch of completions.
+    @usableFromInline private(set) var count = 0
     var isTimerSet = false
     private var milliseconds: Int64 = 1
     /// What the kernel reads the time from; nil: there was never a timer.
     private var time: UnsafeMutablePointer<(seconds: Int64, nanoseconds: Int64)>?
 
-    @usableFromInline var count: Int { tokens.count }
-
     mutating func add(_ token: UInt64) {
         // Nothing of the slot is to be cancelled any more: it has ended.
         if token != .max, !tokens.contains(token) { tokens.append(token) }
+        count = tokens.count
     }
 
     mutating func remove(_ token: UInt64) {
         tokens.removeAll { $0 == token }
-        if tokens.isEmpty { milliseconds = 1 }
+        count = tokens.count
+        if count == 0 { milliseconds = 1 }
     }
 
     mutating func takeAll() -> [UInt64] {
-        defer { tokens.removeAll(keepingCapacity: true) }
-        return tokens
+        let taken = tokens
+        tokens = []
+        count = 0
+        return taken
     }
 
     /// The next time to ask; longer each time. Stays where it is until the timer has ended.

@@ -171,6 +171,22 @@ import Testing
         }
     }
 
+    @Test("what a dead driver never answers counts as lost", arguments: [true, false])
+    func deadDriver(isGivenUp: Bool) throws {
+        let file = device.makeFile(Array(repeating: 1, count: 4096))
+        let other = device.makeFile(Array(repeating: 1, count: 4096))
+        let conductor = Holding()
+        var loop: IOLoop<NoCallback, MockDriver>? = try IOLoop(
+            depth: 4, driver: device.makeDriver(depth: 4, conductor: conductor))
+        _ = loop?.submit(.sync(file))
+        _ = loop?.submit(.write(other, from: IOBuffer(zeroed: 64), at: 0))
+        _ = loop?.wait(minimum: 0)
+        if isGivenUp { loop?.abandonAll() }
+        conductor.isDead = true
+        loop = nil
+        #expect(file.syncError == .ioError && other.syncError == nil)
+    }
+
     @Test("a plain descriptor's failed sync is not inherited by another file in the same inode")
     func reusedInode() throws {
         let conductor = OneInode()
@@ -218,8 +234,10 @@ import Testing
 /// Keeps what is in flight until it is told how that ends; cancels nothing.
 private final class Holding: MockConductor {
     var answer: MockAnswer?
+    var isDead = false
 
     func submit(_ queue: MockQueue, minimum: Int, deadline: IOInstant?) -> IOWaitOutcome {
+        if isDead { return .failed(errno: Errno.ioError.rawValue) }
         queue.take()
         guard let answer else { return .ready }
         while !queue.inFlight.isEmpty { queue.finish(at: 0, answer) }

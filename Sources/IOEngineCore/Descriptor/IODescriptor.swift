@@ -160,6 +160,9 @@ public final class IODescriptor: Sendable {
     /// or O_SYNC. Data written before may then be lost although a later sync would succeed, so later
     /// syncs answer this error, whatever it is, until ``clearSyncError()``.
     ///
+    /// "Later" is what ends after the failure is known: a sync that came back well before stands. EIO is
+    /// kept when a driver dies with a sync or a durable write, whose end nobody then hears.
+    ///
     /// Not kept, because they say nothing about data:
     /// - EINTR and EAGAIN: it was put off before it was done; the loop tries again, and gives up after
     ///   a bounded number of times;
@@ -171,7 +174,8 @@ public final class IODescriptor: Sendable {
     ///
     /// It belongs to this object. Other descriptors of the file have a mark of their own in the
     /// kernel. Duplicates (`dup(2)`, an inherited descriptor) share this one's: whoever of them looks
-    /// first takes it, so sync through one object only.
+    /// first takes it, so sync through one object only. An event that names this object's number as a
+    /// plain `FileDescriptor` leaves its failure with its loop: see ``IOLoop/clearSyncError(_:)``.
     public var syncError: Errno? {
         let number = syncErrno.load(ordering: .acquiring)
         return number == 0 ? nil : Errno(rawValue: number)

@@ -11,8 +11,6 @@ enum Errnos {
     @usableFromInline static var isDirectory: Int32 { EISDIR }
     @usableFromInline static var illegalSeek: Int32 { ESPIPE }
     @usableFromInline static var fileTooLarge: Int32 { EFBIG }
-    @usableFromInline static var noSpace: Int32 { ENOSPC }
-    @usableFromInline static var quota: Int32 { EDQUOT }
     @usableFromInline static var notSupported: Int32 { EOPNOTSUPP }
     @usableFromInline static var canceled: Int32 { ECANCELED }
     @usableFromInline static var timedOut: Int32 { ETIMEDOUT }

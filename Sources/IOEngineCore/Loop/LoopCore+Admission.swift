@@ -29,22 +29,21 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
 
     /// Takes an event in, with room known to be there. One whose deadline has passed already is not
     /// begun.
-    @inlinable
+    @inlinable @inline(__always)
     mutating func accept(_ event: consuming IOEvent<Callback>, _ limits: IOLimits) -> IOTicket {
-        if limits.isNone { return accept(event) }
-        if isPast(limits) {
+        if !limits.isNone, isPast(limits) {
             freeCount &-= 1
             let number = unsafe free[freeCount]
             unsafe slots.event(number).initialize(to: event)
             return enrolLate(number)
         }
         let ticket = accept(event)
-        limit(ticket.slot, limits)
+        if !limits.isNone { limit(ticket.slot, limits) }
         return ticket
     }
 
     /// Whether a deadline has passed. Asks the clock only if there is one.
-    @inlinable
+    @inlinable @inline(never)
     func isPast(_ limits: IOLimits) -> Bool {
         limits.deadlineNanoseconds != .max
             && limits.deadlineNanoseconds <= driver.now().nanoseconds

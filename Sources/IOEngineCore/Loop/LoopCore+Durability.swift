@@ -13,11 +13,40 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         else { return }
         let errno = unsafe event.pointee.failure.errno
         unsafe event.pointee.failure = IOFailure(errno: errno, reason: .dataMayBeLost)
+        unsafe keep(errno, of: event, record)
+    }
+
+    /// The object of a sync or a durable write in flight whose end nobody will hear, because its driver
+    /// is dead: it may still take the kernel's word.
+    func objectOfUnseenEnd(_ number: UInt32) -> IODescriptor? {
+        let event = unsafe slots.event(number)
+        guard let record = unsafe slots.slot(number).pointee.record,
+            unsafe takesKernelsWord(event, record)
+        else { return nil }
+        return unsafe event.pointee.descriptorObject
+    }
+
+    private func keep(
+        _ errno: Int32, of event: UnsafeMutablePointer<IOEvent<Callback>>,
+        _ record: UnsafeMutablePointer<DescriptorRecord>
+    ) {
         if let object = unsafe event.pointee.descriptorObject {
             object.setSyncError(errno)
         } else if unsafe record.pointee.syncErrno == 0 {
             unsafe record.pointee.syncErrno = errno
         }
+    }
+
+    /// A sync, or a write that is durable when it has finished.
+    private func takesKernelsWord(
+        _ event: UnsafeMutablePointer<IOEvent<Callback>>,
+        _ record: UnsafeMutablePointer<DescriptorRecord>
+    ) -> Bool {
+        let action = unsafe event.pointee.action
+        if action.isSync { return true }
+        return unsafe action.isWrite
+            && (event.pointee.flags.makeDurable
+                || record.pointee.traits.contains(.synchronous))
     }
 
     /// Whether the event's failure may have been the kernel's only word on data that is lost. See
@@ -28,22 +57,20 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     ) -> Bool {
         let failure = unsafe event.pointee.failure
         // Other reasons are the engine's own: it was refused, stopped, or put off too often.
-        guard failure.reason == .kernel else { return false }
+        guard failure.reason == .kernel, unsafe takesKernelsWord(event, record) else {
+            return false
+        }
         let errno = failure.errno
         if errno == Errnos.interrupted || errno == Errnos.again { return false }
         if unsafe event.pointee.action.isSync {
             // What cannot be synced, as `fsync(2)` says it, has nothing to lose.
             return unsafe errno != Errnos.invalidArgument || record.pointee.keepsData
         }
-        let flags = unsafe event.pointee.flags
-        guard unsafe event.pointee.action.isWrite,
-            unsafe flags.makeDurable || record.pointee.traits.contains(.synchronous)
-        else { return false }
         if errno == Errnos.invalidArgument || errno == Errnos.notSupported {
             // What the kernel may refuse before it writes: places that direct IO does not take, and
             // flags. Without these it comes from the file system.
             return unsafe !record.pointee.traits.contains(.direct)
-                && flags.isSubset(of: [.dataSync, .sync, .highPriority])
+                && event.pointee.flags.isSubset(of: [.dataSync, .sync, .highPriority])
         }
         return true
     }

@@ -163,6 +163,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         // Nothing that ends now may set anything else going.
         for number in 0..<depth { unsafe policies[number].chainNext = 0 }
         keepAbandoned()
+        var unseen: [IODescriptor] = []
         for number in 0..<UInt32(depth) {
             let slot = unsafe slots.slot(number)
             if unsafe slot.pointee.machine.state == .vacant { continue }
@@ -176,6 +177,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
                 unsafe event.pointee.status.insert(.done)
             case .inFlight:
                 unsafe keepForEver(event)
+                if let object = objectOfUnseenEnd(number) { unseen.append(object) }
                 // The descriptor stays held: it must not be closed under the request.
                 unsafe slot.pointee.record = nil
                 _ = unsafe slot.pointee.machine.fail(.none)
@@ -185,6 +187,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             }
             completeClosed(handOver(number))
         }
+        for object in unseen { object.setSyncError(Errnos.ioError) }
         while !ready.isEmpty { _ = ready.pop() }
         while !waiting.isEmpty { _ = waiting.pop() }
         heldCount = 0
@@ -198,6 +201,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         for number in 0..<UInt32(depth)
         where unsafe slots.slot(number).pointee.machine.state == .abandoned {
             unsafe keepForEver(slots.event(number))
+            objectOfUnseenEnd(number)?.setSyncError(Errnos.ioError)
             // The descriptor stays held: it must not be closed under the request.
             unsafe slots.slot(number).pointee.record = nil
             vacate(number)
