@@ -136,6 +136,7 @@ public struct AIODriver: IODriver, ~Copyable {
     public var capabilities: IOCapabilities {
         IOCapabilities(
             name: "aio", depth: depth, maximumVectors: IOVector.maximumCount,
+            makesSystemCalls: true,
             mayBlockCaller: [
                 "a direct write while its file system is frozen",
                 "direct IO while the device's own queue is full",

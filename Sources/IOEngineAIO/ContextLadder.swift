@@ -10,6 +10,8 @@ struct ContextLadder {
     let wakeUp: WakeUpDescriptor
     /// What was tried and how it ended, in order.
     private var log: [String] = []
+    /// The system call that was made last.
+    private var call = "io_setup"
 
     init(depth: Int, configuration: AIOConfiguration, wakeUp: WakeUpDescriptor) {
         self.depth = depth
@@ -24,6 +26,7 @@ struct ContextLadder {
         var hasWaited = false
         while true {
             do throws(AIORefusal) {
+                call = "io_setup"
                 var context = try AIOContext(
                     size: size, readsRing: configuration.reapsInUserSpace)
                 if let refusal = probe(&context) {
@@ -56,7 +59,8 @@ struct ContextLadder {
     }
 
     /// Hears a wake-up through the context. Nil, or a positive errno.
-    private func probe(_ context: inout AIOContext) -> Int32? {
+    private mutating func probe(_ context: inout AIOContext) -> Int32? {
+        call = "io_submit"
         wakeUp.post()
         defer { wakeUp.clear() }
         var entry = AIOEntry(listeningTo: wakeUp.descriptor)
@@ -66,6 +70,7 @@ struct ContextLadder {
             return unsafe context.submit(&entries, count: 1)
         }
         if answer != 1 { return answer < 0 ? Int32(truncatingIfNeeded: -answer) : EAGAIN }
+        call = "io_getevents"
         // It is ready already: a second is ages, and a few interruptions are no failure.
         for _ in 0..<16 {
             let count = unsafe context.wait(
@@ -95,10 +100,10 @@ struct ContextLadder {
             "the requests that Linux AIO allows in the whole system are used up (\(Self.usage)); raise "
                 + "the sysctl fs.aio-max-nr, or use another driver"
         case ENOSYS:
-            "this kernel has no AIO, or a seccomp filter hides it; allow io_setup in the container's "
-                + "seccomp profile, or use another driver"
+            "this kernel has no AIO, or a seccomp filter hides it; allow \(call) in the "
+                + "container's seccomp profile, or use another driver"
         case EPERM, EACCES:
-            "Linux AIO is forbidden here; allow io_setup in the container's seccomp profile, or use "
+            "Linux AIO is forbidden here; allow \(call) in the container's seccomp profile, or use "
                 + "another driver"
         case ENOMEM: "not enough memory for the context; use a smaller depth"
         default:

@@ -62,6 +62,7 @@ public struct ThreadPoolDriver: IODriver, ~Copyable {
     public var capabilities: IOCapabilities {
         IOCapabilities(
             name: "threads", depth: depth, maximumVectors: IOVector.maximumCount,
+            makesSystemCalls: true,
             mayBlockCaller: [
                 "on tmpfs, up to 128 KiB at pages that were swapped out"
             ],

@@ -20,6 +20,7 @@ struct SetUpLadder {
 
     mutating func climb() throws(IOError) -> Ring {
         var last: Int32 = 0
+        var call = "io_uring_setup"
         climbing: for rung in URingConfiguration.Rung.allCases
         where rung.rawValue >= configuration.firstRung.rawValue {
             for hasIndexArray in configuration.hasIndexArray.map({ [$0] }) ?? [false, true] {
@@ -39,9 +40,11 @@ struct SetUpLadder {
                     }
                     ring.close()
                     last = answer
+                    call = "io_uring_enter"
                     log.append("\(name): a read answered \(ErrnoName(answer))")
                 } catch {
                     last = error.errno
+                    call = "io_uring_setup"
                     log.append("\(name): refused with \(ErrnoName(error.errno))")
                     // Neither flag nor rung: io_uring as such is not to be had.
                     if [Errno.noFunction, .notPermitted, .permissionDenied]
@@ -54,7 +57,7 @@ struct SetUpLadder {
         }
         throw IOError(
             operation: .setUp, errno: Errno(rawValue: last),
-            advice: Self.advice(Errno(rawValue: last)) + " (" + report + ")")
+            advice: Self.advice(Errno(rawValue: last), call) + " (" + report + ")")
     }
 
     private func makeParameters(
@@ -170,14 +173,15 @@ struct SetUpLadder {
         return names.isEmpty ? "plain flags" : names.joined(separator: ", ")
     }
 
-    private static func advice(_ errno: Errno) -> String {
+    /// - Parameter call: The system call that answered it.
+    private static func advice(_ errno: Errno, _ call: String) -> String {
         switch errno {
         case .noFunction:
-            "this kernel has no io_uring, or a seccomp filter hides it; allow io_uring_setup in the "
+            "this kernel has no io_uring, or a seccomp filter hides it; allow \(call) in the "
                 + "container's seccomp profile, or use another driver"
         case .notPermitted, .permissionDenied:
             "io_uring is forbidden here; set the sysctl kernel.io_uring_disabled to 0, allow "
-                + "io_uring_setup in the container's seccomp profile, or use another driver"
+                + "\(call) in the container's seccomp profile, or use another driver"
         case .noMemory:
             "not enough memory for the ring; raise RLIMIT_MEMLOCK (ulimit -l) or use a smaller depth"
         case .tooManyOpenFiles, .tooManyOpenFilesInSystem:

@@ -80,7 +80,7 @@ func refuse(_ errno: Int32, refusesAIO: Bool) throws {
 }
 
 /// Has the kernel answer these system calls of this process with an errno, for good.
-private func refuse(_ calls: [UInt32], _ errno: Int32) throws {
+func refuse(_ calls: [UInt32], _ errno: Int32) throws {
     // struct sock_filter: code in 16 bits, two jumps of 8, an operand of 32.
     func step(_ code: UInt64, then yes: UInt64 = 0, _ operand: UInt32) -> UInt64 {
         code | yes << 16 | UInt64(operand) << 32

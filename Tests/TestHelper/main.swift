@@ -36,6 +36,7 @@ let scenarios: [String: ([String]) throws -> Void] = [
     "context-signal-storm": contextSignalStorm,
     "refusal": refusal,
     "old-filter": oldFilter,
+    "refused-call": RefusedCall.run,
     "run-refused": runRefused,
     "run-limited": runLimited,
     "hold-aio": holdAIO,

@@ -35,7 +35,8 @@ extension IODescriptor {
     }
 
     private static func advice(for errno: Errno, _ path: FilePath, _ direct: Bool) -> String {
-        switch errno {
+        if let refused = SystemCall.advice(among: [.openat], errno.rawValue) { return refused }
+        return switch errno {
         case .noSuchFileOrDirectory: "there is no \(path); check the path"
         case .permissionDenied, .notPermitted: "you may not open \(path); check its permissions"
         case .isDirectory: "\(path) is a directory; give a file inside it"

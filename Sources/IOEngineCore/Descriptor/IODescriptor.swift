@@ -39,7 +39,9 @@ public final class IODescriptor: Sendable {
         do {
             facts = try IODescriptorFacts(of: descriptor.rawValue)
         } catch {
-            throw IOError(operation: .open, descriptor: descriptor.rawValue, errno: error)
+            throw IOError(
+                operation: .open, descriptor: descriptor.rawValue, errno: error,
+                advice: SystemCall.advice(among: [.fcntl, .statx], error.rawValue))
         }
         identity = Self.identities.add(1, ordering: .relaxed).newValue
     }
@@ -86,7 +88,9 @@ public final class IODescriptor: Sendable {
         if before & Self.holds != 0 { return false }
         let number = finishClosing()
         if number != 0 {
-            throw IOError(operation: .close, descriptor: rawValue, errno: Errno(rawValue: number))
+            throw IOError(
+                operation: .close, descriptor: rawValue, errno: Errno(rawValue: number),
+                advice: SystemCall.advice(among: [.close], number))
         }
         return true
     }

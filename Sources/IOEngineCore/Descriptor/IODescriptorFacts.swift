@@ -76,17 +76,21 @@ public struct IODescriptorFacts: Hashable, Sendable {
     /// about 1 us together.
     /// Throws EBADF for a number that is not open.
     public init(of descriptor: Int32) throws(Errno) {
-        let status = fcntl(descriptor, F_GETFL)
+        let status = Self.statusFlags(of: descriptor)
         guard status >= 0 else { throw Errno(rawValue: Glibc.errno) }
         var answer = CLinux.statx()
         let wanted = UInt32(STATX_BASIC_STATS | STATX_BTIME) | UInt32(STATX_DIOALIGN)
-        guard unsafe linux_statx(descriptor, "", AT_EMPTY_PATH, wanted, &answer) == 0 else {
+        guard
+            unsafe linux_statx(descriptor, "", AT_EMPTY_PATH, wanted, &answer) == 0
+                || Self.fill(&answer, descriptor)
+        else {
             throw Errno(rawValue: Glibc.errno)
         }
         let access = status & O_ACCMODE
         self.init(
             kind: Kind(mode: mode_t(answer.stx_mode)),
-            isSeekable: lseek(descriptor, 0, SEEK_CUR) >= 0,
+            isSeekable: lseek(descriptor, 0, SEEK_CUR) >= 0
+                || Self.hasOffsets(mode_t(answer.stx_mode)),
             isDirect: status & CLinux.O_DIRECT != 0,
             isAppending: status & O_APPEND != 0,
             isReadable: access != O_WRONLY, isWritable: access != O_RDONLY,
@@ -101,6 +105,10 @@ public struct IODescriptorFacts: Hashable, Sendable {
             var bytes: UInt64 = 0
             if unsafe ioctl(descriptor, Self.blockDeviceSize, &bytes) == 0 {
                 size = Int64(clamping: bytes)
+            } else if let told = Self.blockDeviceSize(
+                answer.stx_rdev_major, answer.stx_rdev_minor)
+            {
+                size = told
             }
         }
         if answer.stx_mask & UInt32(STATX_DIOALIGN) != 0, answer.stx_dio_offset_align > 0 {

@@ -27,5 +27,11 @@ package enum SmallFile {
         return String(decoding: all, as: UTF8.self)
     }
 
+    /// The text of a line "name: text" without the blanks around it. Nil: there is none.
+    package static func field(_ name: String, of path: String) -> String? {
+        text(path)?.split(separator: "\n").first { $0.hasPrefix(name + ":") }
+            .map { String($0.dropFirst(name.count + 1).drop { $0 == "\t" || $0 == " " }) }
+    }
+
     package static func number(_ path: String) -> Int? { text(path).flatMap { Int($0) } }
 }

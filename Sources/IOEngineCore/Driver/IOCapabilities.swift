@@ -12,6 +12,9 @@ public struct IOCapabilities: Sendable {
     /// Whether memory and descriptors can be registered.
     public var registersMemory: Bool
     public var registersDescriptors: Bool
+    /// Whether requests, or some of them, are done with system calls of the process's own (`pread`,
+    /// `fsync`). A seccomp filter may refuse each of those, and errors then name it.
+    public var makesSystemCalls: Bool
     /// What may still block the thread that submits, one sentence each; empty: nothing known.
     public var mayBlockCaller: [String]
     /// How the driver was set up, for people: flags granted, what was refused and why.
@@ -21,6 +24,7 @@ public struct IOCapabilities: Sendable {
         name: String, depth: Int = 65_536, maximumVectors: Int = 0,
         actions: Set<IOAction> = Set(IOAction.allCases),
         registersMemory: Bool = false, registersDescriptors: Bool = false,
+        makesSystemCalls: Bool = false,
         mayBlockCaller: [String] = [], setUp: String = ""
     ) {
         self.name = name
@@ -29,6 +33,7 @@ public struct IOCapabilities: Sendable {
         self.actions = actions
         self.registersMemory = registersMemory
         self.registersDescriptors = registersDescriptors
+        self.makesSystemCalls = makesSystemCalls
         self.mayBlockCaller = mayBlockCaller
         self.setUp = setUp
     }

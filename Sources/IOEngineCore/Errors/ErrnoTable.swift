@@ -77,7 +77,7 @@ enum ErrnoTable {
     /// What the person can do about it.
     static func advice(for error: IOError) -> String {
         switch error.reason {
-        case .kernel, .advice: kernelAdvice(for: error)
+        case .kernel, .advice, .refusedSystemCall: kernelAdvice(for: error)
         case .negativeOffset: "an offset counts bytes from the start of the file; use 0 or more"
         case .offsetTooLarge:
             "offset and length together exceed 2^63 - 1 bytes; use a smaller offset"

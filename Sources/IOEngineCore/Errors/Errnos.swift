@@ -3,6 +3,8 @@ internal import Glibc
 /// The errno numbers that the loop itself decides on, as plain integers for the hot path.
 @usableFromInline
 enum Errnos {
+    @usableFromInline static var notPermitted: Int32 { EPERM }
+    @usableFromInline static var noFunction: Int32 { ENOSYS }
     @usableFromInline static var interrupted: Int32 { EINTR }
     @usableFromInline static var again: Int32 { EAGAIN }
     @usableFromInline static var invalidArgument: Int32 { EINVAL }

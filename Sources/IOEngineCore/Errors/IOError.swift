@@ -61,6 +61,8 @@ public struct IOError: Error, Hashable, Sendable, CustomStringConvertible {
         case forked
         /// The driver is gone for good, for example because a simulated disk crashed.
         case crashed
+        /// A seccomp filter refuses a system call without which it cannot be done.
+        case refusedSystemCall
         case advice
     }
 
@@ -91,8 +93,8 @@ public struct IOError: Error, Hashable, Sendable, CustomStringConvertible {
         self.transferred = transferred
         errno = Errno(rawValue: failure.errno)
         reason = failure.reason
-        alignment = failure.reason == .misaligned ? 1 << Int(failure.alignmentLogarithm) : 0
-        givenAdvice = nil
+        alignment = failure.alignment
+        givenAdvice = failure.refusedCall?.advice
     }
 
     /// For drivers, and for what is not an event.

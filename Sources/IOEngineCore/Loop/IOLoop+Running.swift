@@ -116,10 +116,10 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
         let most = unsafe max(minimum, 2 &* core.pointee.depth)
         var run = IORun(completed: 0, outcome: .ready)
         repeat {
+            let parts = unsafe core.pointee.partsFinished
             run.outcome = unsafe core.pointee.wait(
                 minimum: minimum &- run.completed, deadline: deadline)
             let before = run.completed
-            let parts = unsafe core.pointee.partsFinished
             unsafe core.pointee.readyQuota = -1
             var mayReap = true
             while run.completed < most, unsafe !core.pointee.life.pointee.isForked {

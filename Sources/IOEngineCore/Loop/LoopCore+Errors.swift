@@ -30,6 +30,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             return IOFailure(errno: failure.errno, reason: .fileSizeLimit)
         case Errnos.invalidArgument where action.isTransfer:
             return explainInvalidArgument(number, failure)
+        case Errnos.notPermitted, Errnos.noFunction:
+            return unsafe explainRefusal(event, failure)
         default:
             return failure
         }
@@ -54,6 +56,19 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
             return IOFailure(errno: Errnos.badDescriptor, reason: .notOpenForWriting)
         }
         return nil
+    }
+
+    /// A file or a filter? The file's refusal stays what it is.
+    private func explainRefusal(
+        _ event: UnsafeMutablePointer<IOEvent<Callback>>, _ failure: IOFailure
+    ) -> IOFailure {
+        let calls = unsafe SystemCall.used(
+            for: event.pointee.action, event.pointee.flags,
+            hasPriority: event.pointee.priority != .inherited)
+        guard driver.capabilities.makesSystemCalls,
+            let call = SystemCall.refused(among: calls)
+        else { return failure }
+        return IOFailure(errno: failure.errno, refused: call)
     }
 
     /// Whether the event would end past RLIMIT_FSIZE, as it is now: the process may change it at any

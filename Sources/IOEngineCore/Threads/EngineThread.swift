@@ -25,8 +25,9 @@ final class EngineThread: Sendable {
         guard code == 0 else {
             throw IOError(
                 operation: .setUp, errno: Errno(rawValue: code),
-                advice:
-                    "no thread is to be had; raise RLIMIT_NPROC (ulimit -u) or use fewer threads")
+                advice: SystemCall.advice(among: SystemCall.startingThreads, code)
+                    ?? "no thread is to be had; raise RLIMIT_NPROC (ulimit -u) or use fewer threads"
+            )
         }
         handle = LockedValue(thread)
     }

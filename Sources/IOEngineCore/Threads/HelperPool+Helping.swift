@@ -10,12 +10,14 @@ extension HelperPool {
         if answer == 0 { return }
         lock.lock()
         helpers -= 1
-        // Nobody is left to do what is queued: the loop may ask again later.
+        // Nobody is left to do what is queued. The loop may ask again later, but not for what a filter
+        // refuses.
         if helpers == 0 {
+            let result = -Int(SystemCall.mayBeRefusal(answer) ? answer : EAGAIN)
             while queue.first >= 0 {
                 let slot = queue.first
                 remove(slot, from: &queue)
-                finish(slot, -Int(EAGAIN))
+                finish(slot, result)
             }
         }
         lock.unlock()

@@ -36,7 +36,7 @@ extension IORequest {
         switch Int32(truncatingIfNeeded: -result) {
         case EAGAIN, EOPNOTSUPP: return nil
         // A seccomp filter that does not know `preadv2`: without flags, other calls do it.
-        case EPERM: return nil
+        case EPERM, ENOSYS: return nil
         default: return result
         }
     }
