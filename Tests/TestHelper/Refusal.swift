@@ -73,6 +73,19 @@ enum EarlyEnds: Scenario {
     }
 }
 
+/// A real seccomp filter does not know `statx`: a path is told about as before. Arguments: the
+/// errno's number; the path of a file.
+func refusedStatx(_ arguments: [String]) throws {
+    let before = try PathReport(arguments[1])
+    try refuse([UInt32(SYS_statx)], Int32(arguments[0]) ?? EPERM)
+    let after = try PathReport(arguments[1])
+    check(after.kind == before.kind && after.size == before.size, "\(after), not \(before)")
+    check(
+        after.fileSystem == before.fileSystem && after.device == before.device,
+        "\(after), not \(before)")
+    check(after.direct.isSupported == before.direct.isSupported, "\(after), not \(before)")
+}
+
 /// Refuses io_uring, and Linux AIO where asked for, for good.
 func refuse(_ errno: Int32, refusesAIO: Bool) throws {
     // io_uring_setup has one number everywhere; io_setup's is the machine's.

@@ -37,6 +37,7 @@ let scenarios: [String: ([String]) throws -> Void] = [
     "refusal": refusal,
     "old-filter": oldFilter,
     "refused-call": RefusedCall.run,
+    "refused-statx": refusedStatx,
     "run-refused": runRefused,
     "run-limited": runLimited,
     "hold-aio": holdAIO,

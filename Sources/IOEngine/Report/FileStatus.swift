@@ -25,8 +25,10 @@ struct FileStatus {
             UInt32(STATX_BASIC_STATS) | Told.mountID | Told.direct | Told.atomicWrites
             | Told.directRead
         let flags = path.isEmpty ? AT_EMPTY_PATH : 0
-        guard unsafe linux_statx(descriptor, path, flags, wanted, &answer) == 0 else {
-            throw Errno(rawValue: Glibc.errno)
+        if unsafe linux_statx(descriptor, path, flags, wanted, &answer) != 0 {
+            // A filter that does not know statx leaves fstatat.
+            guard SystemCall.mayBeRefusal(Glibc.errno) else { throw Errno(rawValue: Glibc.errno) }
+            try Self.fill(&answer, descriptor, path, flags)
         }
         let told = answer.stx_mask
         kind = Self.kind(mode_t(answer.stx_mode))
@@ -41,7 +43,7 @@ struct FileStatus {
             let offset = field(0x9c)
             let readOffset = told & Told.directRead != 0 ? field(0xb4) : 0
             return (
-                told & Told.mountID != 0 ? mount : nil,
+                told & Told.mountID != 0 ? mount : Self.mountID(descriptor, path),
                 told & Told.direct != 0
                     ? (offset, readOffset > 0 ? readOffset : offset, field(0x98)) : nil,
                 told & Told.atomicWrites != 0
@@ -50,6 +52,34 @@ struct FileStatus {
                         optimumBytes: field(0xb8), maximumVectors: field(0xb0)) : nil
             )
         }
+    }
+
+    /// What `fstatat(2)` knows of it.
+    private static func fill(
+        _ answer: inout CLinux.statx, _ descriptor: Int32, _ path: String, _ flags: Int32
+    ) throws(Errno) {
+        var status = stat()
+        guard unsafe fstatat(descriptor, path, &status, flags) == 0 else {
+            throw Errno(rawValue: Glibc.errno)
+        }
+        answer.stx_mode = UInt16(truncatingIfNeeded: status.st_mode)
+        answer.stx_size = UInt64(clamping: status.st_size)
+        (answer.stx_dev_major, answer.stx_dev_minor) = IODescriptorFacts.parts(
+            of: UInt64(status.st_dev))
+        (answer.stx_rdev_major, answer.stx_rdev_minor) = IODescriptorFacts.parts(
+            of: UInt64(status.st_rdev))
+    }
+
+    /// The mount as /proc tells it of an open file. Without it, any mount of the same device would
+    /// do, also one that is read-only and elsewhere.
+    private static func mountID(_ descriptor: Int32, _ path: String) -> UInt64? {
+        var number = descriptor
+        if !path.isEmpty {
+            number = unsafe openat(descriptor, path, CLinux.O_PATH | O_CLOEXEC)
+            if number < 0 { return nil }
+        }
+        defer { if number != descriptor { close(number) } }
+        return SmallFile.field("mnt_id", of: "/proc/self/fdinfo/\(number)").flatMap { UInt64($0) }
     }
 
     private static func kind(_ mode: mode_t) -> IODescriptorFacts.Kind {
