@@ -160,14 +160,14 @@ extension AIODriver {
         room: Int
     ) -> Int {
         var left = inKernel
-        // Ten waits of a second at most without any progress.
-        var idle = 0
-        while left > 0, idle < 10 {
+        // Ten seconds at most without any progress, however many signals end a wait.
+        let patience = Duration.seconds(10)
+        var deadline = IOInstant.monotonic().advanced(by: patience)
+        while left > 0, IOInstant.monotonic() < deadline {
             let count = unsafe context.wait(
                 minimum: 1, most: room, into: scratch, timeout: 1_000_000_000)
-            if count == 0 { idle += 1 }
             if count < 0, count != -EINTR { return left }
-            if count > 0 { idle = 0 }
+            if count > 0 { deadline = IOInstant.monotonic().advanced(by: patience) }
             for i in 0..<max(0, Int(count))
             where unsafe scratch[i].data != AIOEntry.wakeUpMark {
                 left -= 1
