@@ -5,8 +5,9 @@ public struct AIOConfiguration: Sendable {
     /// least 1; one more is taken for wake-ups.
     public var contextSize: Int?
     /// Threads at most for what would block the caller (cold reads through the page cache, writes
-    /// through it or past the end of a file, allocates); nil: four a CPU, at least 8 and at most 64,
-    /// and never more than the depth. They start on demand.
+    /// through it or past the end of a file, allocates); nil: four a CPU, at least 8 and at most
+    /// 64, and never more than the depth. They start on demand. Those that are stuck in requests
+    /// which were asked to stop do not count; of them there are at most 256.
     public var helperThreads: Int?
     /// How long such a thread stays without work before it ends.
     public var idleTime: Duration

@@ -126,7 +126,11 @@ extension AIODriver {
         let slot = Int(token.slot)
         // What the kernel has, runs to its end: `io_cancel` knows no file.
         if slot < depth, unsafe entries[slot].data == token.rawValue { return .tooLate }
-        return finished.contains(token) ? .tooLate : pool.cancel(token)
+        if finished.contains(token) { return .tooLate }
+        let answer = pool.cancel(token)
+        // A helper that is stuck in it may be replaced.
+        if answer == .tooLate { hasStagedHops = true }
+        return answer
     }
 
     /// Takes back what the kernel has not got. False: it is not here.

@@ -92,7 +92,9 @@ public struct AIODriver: IODriver, ~Copyable {
         pool = HelperPool(
             depth: depth, limit: threads, name: "ioengine-aio", idleTime: configuration.idleTime
         ) { wakeUp.notify() }
-        setUp = ladder.report + "; at most \(threads) helper threads"
+        setUp =
+            ladder.report + "; at most \(threads) helper threads, beside \(HelperPool.stuckLimit) "
+            + "stuck ones"
     }
 
     private static func check(
@@ -150,6 +152,7 @@ public struct AIODriver: IODriver, ~Copyable {
     public var counters: IODriverCounters {
         var counters = IODriverCounters()
         counters.systemCalls = systemCalls &+ context.systemCalls
+        counters.stuckThreads = UInt64(pool.stuckCount)
         return counters
     }
 

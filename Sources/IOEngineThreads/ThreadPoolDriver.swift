@@ -50,8 +50,8 @@ public struct ThreadPoolDriver: IODriver, ~Copyable {
         attempts = RequestList(capacity: depth)
         finished = CompletionQueue(capacity: depth)
         setUp =
-            "at most \(threads) threads, started on demand, ended after \(configuration.idleTime) "
-            + "without work"
+            "at most \(threads) threads, beside \(HelperPool.stuckLimit) stuck ones, started on "
+            + "demand, ended after \(configuration.idleTime) without work"
     }
 
     deinit { pool.close() }
@@ -72,6 +72,7 @@ public struct ThreadPoolDriver: IODriver, ~Copyable {
     public var counters: IODriverCounters {
         var counters = IODriverCounters()
         counters.systemCalls = systemCalls
+        counters.stuckThreads = UInt64(pool.stuckCount)
         return counters
     }
 

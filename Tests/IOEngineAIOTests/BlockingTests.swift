@@ -199,6 +199,15 @@ import Testing
         #expect(results == [0: 4096])
     }
 
+    @Test(
+        "what is stuck in a frozen file system leaves other files alone",
+        .enabled(if: TestFileSystem.isRoot, "only root may mount and freeze file systems"))
+    func stuck() throws {
+        try stuckWritesLeaveOthersAlone(label: "aio-stuck", threads: 4) {
+            try makeDriver(depth: $0, .init(helperThreads: 4))
+        }
+    }
+
     @Test("idle helpers end, and come again")
     func idle() throws {
         let file = try openNew(TemporaryFolder.newPath("idle"))

@@ -162,6 +162,15 @@ import Testing
     }
 
     @Test(
+        "what is stuck in a frozen file system leaves other files alone",
+        .enabled(if: TestFileSystem.isRoot, "only root may mount and freeze file systems"))
+    func stuck() throws {
+        try stuckWritesLeaveOthersAlone(label: "threads-stuck", threads: 4) {
+            try ThreadPoolDriver(depth: $0, configuration: .init(threads: 4))
+        }
+    }
+
+    @Test(
         "in memory everything small is done at once, on the loop's thread",
         .enabled(if: TestFileSystem.isRoot, "only root may mount file systems"))
     func inMemory() throws {

@@ -39,13 +39,16 @@ public struct IOCapabilities: Sendable {
     }
 }
 
-/// What a driver counts about itself. Never reset.
+/// What a driver counts about itself. Never reset; only ``stuckThreads`` falls.
 @frozen
 public struct IODriverCounters: Equatable, Sendable {
     /// System calls made to submit, wait and reap.
     public var systemCalls: UInt64 = 0
     /// How often the completion queue had overflowed and was flushed.
     public var overflows: UInt64 = 0
+    /// Threads at this moment that are stuck in requests which were asked to stop and did not: as
+    /// in a frozen file system. They do not count towards the driver's limit of threads.
+    public var stuckThreads: UInt64 = 0
 
     @inlinable public init() {}
 }

@@ -10,15 +10,12 @@ extension HelperPool {
         if answer == 0 { return }
         lock.lock()
         helpers -= 1
-        // Nobody is left to do what is queued. The loop may ask again later, but not for what a filter
-        // refuses.
-        if helpers == 0 {
+        // Nobody is left to do what is queued. The loop may ask again later, but not for what a
+        // filter refuses.
+        if helpers == stuck {
             let result = -Int(SystemCall.mayBeRefusal(answer) ? answer : EAGAIN)
-            while queue.first >= 0 {
-                let slot = queue.first
-                remove(slot, from: &queue)
-                finish(slot, result)
-            }
+            while let slot = takeQueued() { finish(slot, result) }
+            tell()
         }
         lock.unlock()
     }
@@ -29,12 +26,11 @@ extension HelperPool {
         lock.lock()
         while let slot = nextQueued() {
             let entry = unsafe entries + Int(slot)
-            remove(slot, from: &queue)
             unsafe entry.pointee.place = .running
             running += 1
             // Whoever takes a request sees to it that somebody comes for the next.
             let mustWake = !queue.isEmpty && idle > 0
-            let mustStart = !queue.isEmpty && idle == 0 && helpers < limit
+            let mustStart = !queue.isEmpty && idle == 0 && mayStart
             if mustStart { helpers += 1 }
             lock.unlock()
             if mustWake { work.signal() }
@@ -42,20 +38,18 @@ extension HelperPool {
             let request = unsafe entry.pointee.request
             // As in the kernel's own queues, only transfers have one.
             let refusal = priority.set(request.action.isTransfer ? request.priority : .inherited)
-            let result = refusal == 0 ? request.perform() : refusal
+            let result = refusal == 0 ? perform(request) : refusal
             lock.lock()
             running -= 1
             progress += 1
-            finish(slot, result)
-            if isClosed {
-                news.broadcast()
-            } else if awaited > 0, finished.count >= awaited {
-                awaited = 0
-                let notify = self.notify
-                lock.unlock()
-                if let notify { notify() } else { news.signal() }
-                lock.lock()
+            if unsafe entry.pointee.isStuck {
+                unsafe entry.pointee.isStuck = false
+                stuck -= 1
             }
+            finish(slot, result)
+            if isClosed { news.broadcast() } else { tell() }
+            // It was replaced while it was stuck.
+            if helpers - stuck > limit { break }
         }
         helpers -= 1
         progress += 1
@@ -63,7 +57,18 @@ extension HelperPool {
         lock.unlock()
     }
 
-    /// The first queued request, waited for with the lock let go of. Nil: the helper's time is over.
+    /// With the lock, which is let go of meanwhile: wakes the owner if what it waits for is there.
+    private func tell() {
+        guard awaited > 0, finished.count >= awaited else { return }
+        awaited = 0
+        let notify = self.notify
+        lock.unlock()
+        if let notify { notify() } else { news.signal() }
+        lock.lock()
+    }
+
+    /// The next request, taken out, waited for with the lock let go of. Nil: the helper's time is
+    /// over.
     private func nextQueued() -> Int32? {
         while queue.isEmpty {
             if isClosed { return nil }
@@ -73,7 +78,7 @@ extension HelperPool {
             idle -= 1
             if !isInTime, queue.isEmpty { return nil }
         }
-        return queue.first
+        return takeQueued()
     }
 
     /// A request has its result. With the lock.

@@ -16,12 +16,13 @@ extension HelperPool {
 
     /// Lets the helpers have what was staged. Starts at most one thread here; helpers start the others.
     package func start() {
-        if staged.isEmpty { return }
+        if staged.isEmpty, !hasRoom { return }
+        hasRoom = false
         lock.lock()
-        move(&staged, behind: &queue, as: .queued)
-        let mustStart = idle == 0 && helpers < limit
+        queueStaged()
+        let mustStart = !queue.isEmpty && idle == 0 && mayStart
         if mustStart { helpers += 1 }
-        let mustWake = idle > 0
+        let mustWake = !queue.isEmpty && idle > 0
         lock.unlock()
         if mustWake { work.signal() }
         if mustStart { startHelper() }
@@ -47,7 +48,8 @@ extension HelperPool {
         lock.unlock()
     }
 
-    /// Stops a request that no helper has begun.
+    /// Stops a request that no helper has begun. One that runs goes on, but its helper does not
+    /// count towards the limit any more: call ``start()`` afterwards, before waiting.
     package func cancel(_ token: IOToken) -> IOCancellation {
         guard token.slot < UInt32(depth) else { return .unknown }
         let slot = Int32(token.slot)
@@ -57,12 +59,25 @@ extension HelperPool {
         let place = unsafe entry.pointee.place
         guard place != .none, unsafe entry.pointee.request.token == token else { return .unknown }
         switch place {
-        case .none, .running, .finished: return .tooLate
+        case .none, .finished: return .tooLate
+        case .running:
+            countAsStuck(slot)
+            return .tooLate
         case .staged: remove(slot, from: &staged)
-        case .queued: remove(slot, from: &queue)
+        case .queued: removeQueued(slot)
         }
         finish(slot, -Int(ECANCELED))
         return .cancelled
+    }
+
+    /// With the lock. Whoever cancels one may be about to cancel those behind it, which must not
+    /// begin meanwhile: the next ``start()`` brings a helper in its place.
+    private func countAsStuck(_ slot: Int32) {
+        let entry = unsafe entries + Int(slot)
+        guard unsafe !entry.pointee.isStuck, stuck < Self.stuckLimit else { return }
+        unsafe entry.pointee.isStuck = true
+        stuck += 1
+        hasRoom = true
     }
 
     /// Waits until `count` completions can be taken, the deadline passes or ``wake()`` is called, in
@@ -125,7 +140,7 @@ extension HelperPool {
         defer { lock.unlock() }
         isClosed = true
         // Whatever is queued or finished is left where it is: nobody takes it any more.
-        queue = SlotList()
+        queue = HelperQueue()
         work.broadcast()
         var seen = progress
         var idleWaits = 0

@@ -7,14 +7,19 @@ internal import Synchronization
 /// on demand, up to a limit, and end when there was nothing to do for a while; with nothing to do there
 /// are none, and nothing ticks.
 ///
+/// A helper whose request was asked to stop and does not (a frozen file system, a dead server) is
+/// *stuck*: it does not count towards the limit, so that other requests go on. There are at most
+/// ``stuckLimit`` of those; beyond it the pool waits for one of them.
+///
 /// A request is in exactly one place: staged by the owner, queued, with a helper, or finished. Tables go
 /// by the slot of its token. Who waits for whom: the owner waits for helpers, helpers wait for the
 /// kernel and for requests, nobody waits for the owner; the lock is never held across a system call
 /// other than waking a thread.
 @safe
 package final class HelperPool: @unchecked Sendable {
-    // Unchecked: what changes is guarded by `lock`, but for `staged` and `outstanding`, which only the
-    // owner touches, and each entry's request, which belongs to whoever has the request.
+    // Unchecked: what changes is guarded by `lock`, but for `staged`, `hasRoom` and `outstanding`,
+    // which only the owner touches, and each entry's request, which belongs to whoever has the
+    // request.
 
     /// Where a request is.
     enum Place: UInt8 {
@@ -25,6 +30,10 @@ package final class HelperPool: @unchecked Sendable {
         var request = unsafe IORequest(token: IOToken(rawValue: .max), action: .noOperation)
         var result = 0
         var place = Place.none
+        /// Whether its helper counts as stuck.
+        var isStuck = false
+        /// Grows from one queued request to the next.
+        var number: UInt64 = 0
         /// The neighbours in the list that the request is in, by slot; -1: none.
         var next: Int32 = -1
         var previous: Int32 = -1
@@ -42,15 +51,19 @@ package final class HelperPool: @unchecked Sendable {
     let limit: Int
     let name: String
     let idleTime: Duration
+    /// Does a request.
+    let perform: @Sendable (IORequest) -> Int
     /// Wakes an owner that waits elsewhere; nil: it waits here, or is gone.
     var notify: (@Sendable () -> Void)?
 
     /// The owner's, not handed over yet.
     var staged = SlotList()
+    /// The owner's: a helper was found to be stuck since the last ``start()``.
+    var hasRoom = false
     /// Requests that the owner put in and whose completion it did not take out.
     package internal(set) var outstanding = 0
 
-    var queue = SlotList()
+    var queue = HelperQueue()
     var finished = SlotList()
     /// As `finished.count`, to be looked at without the lock.
     let finishedCount = Atomic<Int>(0)
@@ -58,6 +71,8 @@ package final class HelperPool: @unchecked Sendable {
     /// Helpers started and not ended, and those of them that wait for a request.
     var helpers = 0
     var idle = 0
+    /// Helpers whose request was asked to stop.
+    var stuck = 0
     /// Completions for which the owner sleeps; 0: it does not.
     var awaited = 0
     /// A wake-up that no wait has told of. Set under the lock only, so that no sleeper misses it.
@@ -74,15 +89,18 @@ package final class HelperPool: @unchecked Sendable {
     ///   - idleTime: How long a helper without work stays.
     ///   - notify: Called on a helper's thread when the completions came that
     ///     ``willSleep(for:)`` announced to wait for. Nil: the owner calls ``wait(for:until:)``.
+    ///   - perform: Does a request, on a helper's thread.
     package init(
         depth: Int, limit: Int, name: String, idleTime: Duration,
-        notify: (@Sendable () -> Void)? = nil
+        notify: (@Sendable () -> Void)? = nil,
+        perform: @escaping @Sendable (IORequest) -> Int = { $0.perform() }
     ) {
         precondition(depth >= 1 && limit >= 1, "a pool has room for a request and a helper")
         self.depth = depth
         self.limit = limit
         self.name = name
         self.idleTime = idleTime
+        self.perform = perform
         self.notify = notify
         unsafe entries = .allocate(capacity: depth)
         unsafe entries.initialize(repeating: Entry(), count: depth)
@@ -100,6 +118,19 @@ package final class HelperPool: @unchecked Sendable {
         defer { lock.unlock() }
         return helpers
     }
+
+    /// Helpers at this moment whose request was asked to stop and has not ended.
+    package var stuckCount: Int {
+        lock.lock()
+        defer { lock.unlock() }
+        return stuck
+    }
+
+    /// Stuck helpers at most that do not count towards the limit.
+    package static var stuckLimit: Int { 256 }
+
+    /// With the lock: whether one more helper may be started.
+    var mayStart: Bool { helpers - stuck < limit }
 
     /// What suits most machines: enough requests to keep a device busy.
     package static var defaultLimit: Int {
@@ -145,24 +176,5 @@ extension HelperPool {
             list.last = previous
         }
         list.count -= 1
-    }
-
-    /// Puts a whole list behind another.
-    func move(_ source: inout SlotList, behind target: inout SlotList, as place: Place) {
-        var slot = source.first
-        if slot < 0 { return }
-        unsafe entries[Int(slot)].previous = target.last
-        if target.last >= 0 {
-            unsafe entries[Int(target.last)].next = slot
-        } else {
-            target.first = slot
-        }
-        while slot >= 0 {
-            unsafe entries[Int(slot)].place = place
-            slot = unsafe entries[Int(slot)].next
-        }
-        target.last = source.last
-        target.count += source.count
-        source = SlotList()
     }
 }
