@@ -225,7 +225,8 @@ import Testing
         #expect(world.refusals <= 1)
     }
 
-    /// Submits another event behind what waits and cancels it again, which then ends without a slot.
+    /// Submits another event behind what waits and cancels it again, which then ends without a
+    /// slot.
     struct Fickle: IOCallback {
         nonisolated(unsafe) let world: FickleWorld
 

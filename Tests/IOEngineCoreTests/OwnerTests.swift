@@ -103,8 +103,8 @@ import Testing
         #expect(try file.close())
     }
 
-    /// The kernel waits for requests on registered memory before it lets go of it, those of abandoned
-    /// events included.
+    /// The kernel waits for requests on registered memory before it lets go of it, those of
+    /// abandoned events included.
     @Test func aSecondPoolIsRefusedWhileAnythingIsWithTheKernel() throws {
         let register = RegisteringDriver.Register()
         let device = MockDevice()

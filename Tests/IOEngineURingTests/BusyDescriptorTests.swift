@@ -47,7 +47,8 @@ import Testing
         #expect(keepBusy(&loop, file, 5000) == 0)
         #expect(flock(other.rawValue, LOCK_SH | LOCK_NB) != 0)
         #expect(try file.close())
-        // At once on current kernels; those such as 6.1 keep a registered file up to a second longer.
+        // At once on current kernels; those such as 6.1 keep a registered file up to a second
+        // longer.
         #expect(eventually { flock(other.rawValue, LOCK_SH | LOCK_NB) == 0 })
         try other.close()
     }

@@ -300,7 +300,7 @@ private final class Steps {
             let failed = Slot<IOError>()
             let read = Counter()
             for i in 0..<16 {
-                context.submit(
+                _ = context.submit(
                     .read(
                         file, into: IOBuffer(capacity: 4096), at: Int64(i) * 4096,
                         callback: ClosureCallback { event in

@@ -170,9 +170,9 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
         return true
     }
 
-    /// Ends the head of the queue, with the rest of its chain, because slots of abandoned events are in its
-    /// way. These may never come free, and nothing that came later overtakes the head: it would hold up
-    /// everybody.
+    /// Ends the head of the queue, with the rest of its chain, because slots of abandoned events
+    /// are in its way. These may never come free, and nothing that came later overtakes the head:
+    /// it would hold up everybody.
     @usableFromInline
     mutating func refuseStuck(_ count: Int) {
         for index in 0..<count {
@@ -194,8 +194,8 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
             ? IOFailure(errno: Errnos.again, reason: .slotsAbandoned) : .cancelled
     }
 
-    /// Whether a chain at the head of the queue fits below the bound on bytes together, or is alone among
-    /// the living.
+    /// Whether a chain at the head of the queue fits below the bound on bytes together, or is alone
+    /// among the living.
     @usableFromInline
     func hasBytesForChain(_ count: Int) -> Bool {
         if unsafe core.pointee.bytesInFlight == core.pointee.abandonedBytes { return true }

@@ -15,7 +15,8 @@ struct FencedRequest: Sendable {
     @usableFromInline let position: Int
     @usableFromInline let sequence: UInt64
     @usableFromInline let action: Action
-    /// What had ended without a slot when this came first: so many must have been called back before.
+    /// What had ended without a slot when this came first: so many must have been called back
+    /// before.
     @usableFromInline var refusals: Int?
 }
 
@@ -104,8 +105,8 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
 
     // MARK: Settlement
 
-    /// Frees what requests that had been given up still held, and tells what became of them. Both run the
-    /// user's code, so nothing of the loop is accessed meanwhile.
+    /// Frees what requests that had been given up still held, and tells what became of them. Both
+    /// run the user's code, so nothing of the loop is accessed meanwhile.
     @usableFromInline
     static func reportSettled(_ me: UnsafeMutablePointer<Self>) {
         _ = unsafe me.pointee.core.pointee.takeReclaimed()
@@ -196,8 +197,8 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
         }
     }
 
-    /// Whether what had ended without a slot when the first fenced request's turn came was called back.
-    /// What ends so later is not waited for: callbacks could keep it coming.
+    /// Whether what had ended without a slot when the first fenced request's turn came was called
+    /// back. What ends so later is not waited for: callbacks could keep it coming.
     private mutating func hasCalledRefused() -> Bool {
         let target = fenced[0].refusals ?? refusedTaken + refused.count
         fenced[0].refusals = target

@@ -4,10 +4,10 @@ public import SystemPackage
 extension IOContext where Callback: ~Copyable, Driver: ~Copyable {
     // MARK: Cancelling
 
-    /// Asks for an event to be stopped. Its callback still runs, once it has settled: with ECANCELED, or
-    /// with success where it was done before. What it moved until then is in `transferred`; a cancelled
-    /// write may have changed more of the file than that. The answer `tooLate` promises that the event
-    /// ends as if nobody had asked.
+    /// Asks for an event to be stopped. Its callback still runs, once it has settled: with
+    /// ECANCELED, or with success where it was done before. What it moved until then is in
+    /// `transferred`; a cancelled write may have changed more of the file than that. The answer
+    /// `tooLate` promises that the event ends as if nobody had asked.
     ///
     /// Waits for the loop's answer, as long as its callbacks take; so hold no lock that a callback takes.
     /// Where that is not wanted, use ``requestCancel(_:)``. On another thread of the engine's it does not
@@ -53,8 +53,8 @@ extension IOContext where Callback: ~Copyable, Driver: ~Copyable {
         cancelAll(.object(descriptor))
     }
 
-    /// Asks for every event of a plain descriptor to be stopped, also those that have no slot yet. Events
-    /// of an ``IODescriptor`` with the same number are left alone. Waits as
+    /// Asks for every event of a plain descriptor to be stopped, also those that have no slot yet.
+    /// Events of an ``IODescriptor`` with the same number are left alone. Waits as
     /// ``cancelAll(_:)-(IODescriptor)`` does.
     ///
     /// - Returns: How many events there were; 0 where it did not wait.

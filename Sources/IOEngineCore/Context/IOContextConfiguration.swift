@@ -7,9 +7,9 @@ public struct IOContextConfiguration: Sendable {
     /// Where callbacks run; nil: inline, on the loop's own thread, which costs nothing but stalls that
     /// loop's IO and deadlines for as long as a callback takes.
     public var workers: IOWorkers?
-    /// Bytes in flight at most, over all transfers; an event above it runs alone. Bytes of events that were
-    /// given up count until their requests settle; an event that does not fit beside them runs alone
-    /// among the others.
+    /// Bytes in flight at most, over all transfers; an event above it runs alone. Bytes of events
+    /// that were given up count until their requests settle; an event that does not fit beside them
+    /// runs alone among the others.
     public var maximumBytesInFlight = Int.max
     /// Processors on which the thread may run; empty: all.
     public var processors: [Int] = []

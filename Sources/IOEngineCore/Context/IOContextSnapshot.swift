@@ -59,8 +59,8 @@ public struct IOContextSnapshot: Sendable, CustomStringConvertible {
     public internal(set) var unsettled = 0
     /// Bytes of these; counted only where a bound was given.
     public internal(set) var unsettledBytes = 0
-    /// Bytes of transfers in flight, those of `unsettledBytes` included; counted only where a bound was
-    /// given.
+    /// Bytes of transfers in flight, those of `unsettledBytes` included; counted only where a bound
+    /// was given.
     public internal(set) var bytesInFlight = 0
     /// The event that the loop has had for longest, abandoned ones included.
     public internal(set) var oldest: Request?

@@ -43,8 +43,8 @@ struct EventStateMachine: Equatable, Sendable {
         @inlinable static var noWait: Self { Self(rawValue: 16) }
         /// For the loop: the next request may block, because an inline attempt answered EAGAIN.
         @inlinable static var mayBlock: Self { Self(rawValue: 32) }
-        /// For the loop: its number's record belongs to another owner of that number. It holds its own
-        /// descriptor object, if it has one, by itself.
+        /// For the loop: its number's record belongs to another owner of that number. It holds its
+        /// own descriptor object, if it has one, by itself.
         @inlinable static var isGuest: Self { Self(rawValue: 64) }
         /// Cancelled, or past its deadline: no further request of it is made.
         @inlinable static var stopping: Self { Self(rawValue: 128) }

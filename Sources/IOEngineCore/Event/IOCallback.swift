@@ -35,10 +35,10 @@ public protocol IOCallback: ~Copyable, Sendable {
     /// }
     /// ```
     ///
-    /// The callback itself lies in `event.callback`. Start the event anew (``IOEvent/restart(at:)``) or
-    /// continue one that was handed over short; one that is done is refused, and asked for again in the
-    /// next round.
-    /// It has no ``IOLimits`` then, and no ticket that anybody learns.
+    /// The callback itself lies in `event.callback`. Start the event anew
+    /// (``IOEvent/restart(at:)``) or continue one that was handed over short; one that is done is
+    /// refused, and asked for again in the next round. It has no ``IOLimits`` then, and no ticket
+    /// that anybody learns.
     ///
     /// Asked where callbacks run on the loop's thread, while nothing shuts down, and for events that had
     /// a slot and were not abandoned. An event that then cannot be submitted any more goes to `call` with

@@ -12,9 +12,9 @@ public enum IOChainSubmission<Callback: IOCallback & ~Copyable>: ~Copyable, Send
     case full(UniqueArray<IOEvent<Callback>>)
     /// The engine takes nothing any more: it is shutting down.
     case closed(UniqueArray<IOEvent<Callback>>)
-    /// It does not fit, however long one waits: a chain has at most as many events as `limit`. That is the
-    /// depth, less the slots of events that were given up and have not settled; in a context, seen from
-    /// other threads, the depth or the capacity of the queue, whichever is less.
+    /// It does not fit, however long one waits: a chain has at most as many events as `limit`. That
+    /// is the depth, less the slots of events that were given up and have not settled; in a
+    /// context, seen from other threads, the depth or the capacity of the queue, whichever is less.
     case tooLong(UniqueArray<IOEvent<Callback>>, limit: Int)
 
     /// Whether the engine has the chain.

@@ -1,7 +1,7 @@
 /// Which events a cancellation is for.
 ///
-/// A descriptor's number may have had several owners, one after the other, and events of more than one of
-/// them may be there: an owner is told by its object, or by having none.
+/// A descriptor's number may have had several owners, one after the other, and events of more than
+/// one of them may be there: an owner is told by its object, or by having none.
 @usableFromInline
 enum EventScope: Sendable {
     case all

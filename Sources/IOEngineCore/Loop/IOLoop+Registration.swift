@@ -4,18 +4,19 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
     /// Registers a pool's memory with the driver, so that the kernel need not pin it for each IO.
     ///
     /// One pool at a time: a second takes the place of the first, which is refused (EBUSY) while
-    /// anything is in flight, requests of abandoned events included. Without registration everything works the same, a little slower; the
-    /// answer says why. Honoured by io_uring.
+    /// anything is in flight, requests of abandoned events included. Without registration
+    /// everything works the same, a little slower; the answer says why. Honoured by io_uring.
     public mutating func register(_ pool: IOBufferPool) -> IORegistration {
         unsafe core.pointee.register(pool)
     }
 
     /// Registers a descriptor with the driver, so that the kernel need not look it up for each IO.
     ///
-    /// The loop does this by itself while an `IODescriptor` has events in flight without a pause. Asked
-    /// for here, it stays registered until an event names the same number as a plain descriptor, or
-    /// until ``unregister(_:)`` or the loop's end; io_uring keeps the file open for as long, and kernels
-    /// such as 6.1 up to a second longer. Without registration everything works the same, a little slower.
+    /// The loop does this by itself while an `IODescriptor` has events in flight without a pause.
+    /// Asked for here, it stays registered until an event names the same number as a plain
+    /// descriptor, or until ``unregister(_:)`` or the loop's end; io_uring keeps the file open for
+    /// as long, and kernels such as 6.1 up to a second longer. Without registration everything
+    /// works the same, a little slower.
     public mutating func register(_ descriptor: IODescriptor) -> IORegistration {
         unsafe core.pointee.register(descriptor.rawValue, descriptor)
     }
@@ -25,16 +26,16 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
         unsafe core.pointee.register(descriptor.rawValue, nil)
     }
 
-    /// Ends a descriptor's registration; that of another owner of the same number stays. False: events
-    /// of it are in flight, nothing happened.
+    /// Ends a descriptor's registration; that of another owner of the same number stays. False:
+    /// events of it are in flight, nothing happened.
     @discardableResult
     public mutating func unregister(_ descriptor: IODescriptor) -> Bool {
         unsafe core.pointee.unregister(descriptor)
     }
 
     /// Drops what the loop knows of a plain descriptor number, its registration and a failed sync
-    /// included. Call it when you close a plain descriptor. What belongs to an ``IODescriptor`` that has
-    /// the number now stays. False: events of the number are in flight, nothing happened.
+    /// included. Call it when you close a plain descriptor. What belongs to an ``IODescriptor``
+    /// that has the number now stays. False: events of the number are in flight, nothing happened.
     @discardableResult
     public mutating func forget(_ descriptor: FileDescriptor) -> Bool {
         unsafe core.pointee.forget(descriptor.rawValue)
@@ -57,7 +58,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         let address = unsafe UInt(bitPattern: Unmanaged.passUnretained(pool.storage).toOpaque())
         if address == registeredPool { return .registered(index: 0) }
         if registeredStorage != nil {
-            // The kernel waits for requests on the old one, of abandoned events too, before it lets go.
+            // The kernel waits for requests on the old one, of abandoned events too, before it lets
+            // go.
             guard occupied == 0 else {
                 return .unavailable(errno: Errno.resourceBusy.rawValue)
             }

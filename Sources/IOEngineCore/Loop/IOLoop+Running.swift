@@ -37,8 +37,8 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
     /// }
     /// ```
     ///
-    /// - Returns: How many there were; at most twice the depth, however fast they finish. What is refused
-    ///   meanwhile is shown the next time.
+    /// - Returns: How many there were; at most twice the depth, however fast they finish. What is
+    ///   refused meanwhile is shown the next time.
     @inlinable @inline(__always) @discardableResult
     public mutating func forEachFinished(
         _ body: (inout IOEvent<Callback>) -> IODisposition
@@ -157,9 +157,9 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
 /// What becomes of an event that was looked at where it lies.
 @frozen
 public enum IODisposition: Sendable {
-    /// Submit it again: from where it stopped, or from the start after ``IOEvent/restart(at:)``. What
-    /// cannot be submitted comes back with its error, as from ``IOLoop/submit(_:)``; with ECANCELED once the
-    /// driver is gone for good.
+    /// Submit it again: from where it stopped, or from the start after ``IOEvent/restart(at:)``.
+    /// What cannot be submitted comes back with its error, as from ``IOLoop/submit(_:)``; with
+    /// ECANCELED once the driver is gone for good.
     case submitAgain
     /// Let it end: what it still owns is freed. Take out what is to be kept.
     case release

@@ -5,9 +5,9 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
     /// Events accepted and not yet handed over.
     @inlinable public var inFlight: Int { unsafe core.pointee.inFlight }
 
-    /// Whether a submission would be accepted: of any event, or, where bytes in flight are bounded, of a
-    /// transfer of one byte. False while the loop takes nothing: once the driver is gone for good, and
-    /// in a forked child.
+    /// Whether a submission would be accepted: of any event, or, where bytes in flight are bounded,
+    /// of a transfer of one byte. False while the loop takes nothing: once the driver is gone for
+    /// good, and in a forked child.
     @inlinable public var hasRoom: Bool {
         unsafe core.pointee.freeCount > 0 && !core.pointee.isClosed
             && !core.pointee.life.pointee.isForked

@@ -31,9 +31,9 @@ public struct IOLoop<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copya
     ///     A slot costs about 250 bytes.
     ///   - driver: Made on this thread.
     ///   - recordsLatencies: Keep a histogram; costs two looks at the clock an event, and 70 KB.
-    ///   - maximumBytes: Bytes in flight at most, over all transfers. An event above it runs alone. Bytes
-    ///     of abandoned events count until their requests settle; an event that does not fit beside them
-    ///     runs alone among the others.
+    ///   - maximumBytes: Bytes in flight at most, over all transfers. An event above it runs alone.
+    ///     Bytes of abandoned events count until their requests settle; an event that does not fit
+    ///     beside them runs alone among the others.
     ///
     /// Throws EINVAL for a depth or bound out of range.
     @inlinable

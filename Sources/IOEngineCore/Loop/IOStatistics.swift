@@ -28,8 +28,8 @@ public struct IOStatistics: Equatable, Sendable {
     public var abandoned: UInt64 = 0
     /// Requests of abandoned events that have settled since.
     public var settledLate: UInt64 = 0
-    /// Of these, settlements that were dropped because nobody took those before them: a loop keeps as
-    /// many as its depth.
+    /// Of these, settlements that were dropped because nobody took those before them: a loop keeps
+    /// as many as its depth.
     public var droppedSettlements: UInt64 = 0
     /// Syncs that had to wait for writes before them.
     public var syncsHeld: UInt64 = 0

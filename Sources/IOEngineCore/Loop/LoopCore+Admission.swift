@@ -466,8 +466,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         unsafe endRegistrationOfIdle(record)
     }
 
-    /// Ends the registration of an object that is not busy any more, once no request uses it: plain events
-    /// of the same number may be in flight longer than the object's own.
+    /// Ends the registration of an object that is not busy any more, once no request uses it: plain
+    /// events of the same number may be in flight longer than the object's own.
     @usableFromInline
     mutating func endRegistrationOfIdle(_ record: UnsafeMutablePointer<DescriptorRecord>) {
         if unsafe record.pointee.isBusyRegistered && record.pointee.inFlight == 0

@@ -1,8 +1,8 @@
 /// The bound on bytes in flight.
 extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
-    /// Whether an event fits below the bound beside all that is charged, or is alone among the living:
-    /// bytes of abandoned events stay charged until their requests settle, which may be never, so nothing
-    /// waits for them.
+    /// Whether an event fits below the bound beside all that is charged, or is alone among the
+    /// living: bytes of abandoned events stay charged until their requests settle, which may be
+    /// never, so nothing waits for them.
     @usableFromInline
     func hasBytes(for event: borrowing IOEvent<Callback>) -> Bool {
         bytesInFlight == abandonedBytes || event.bytesToMove <= maximumBytes &- bytesInFlight
@@ -26,7 +26,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
 }
 
 extension IOEvent where Callback: ~Copyable {
-    /// Bytes that a transfer moves when it is submitted as it is now; 0 if it is refused for its range.
+    /// Bytes that a transfer moves when it is submitted as it is now; 0 if it is refused for its
+    /// range.
     @usableFromInline
     package var bytesToMove: Int {
         switch action {

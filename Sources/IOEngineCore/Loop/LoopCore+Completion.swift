@@ -9,9 +9,9 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         return ready.isEmpty ? nil : nextOfNewPass()
     }
 
-    /// The first event of the pass after one that has just ended, for who pulls events and does not wait
-    /// between two passes. Who submits what is refused again and again would never wait, so after many
-    /// refusals deadlines are looked at and staged requests handed down here.
+    /// The first event of the pass after one that has just ended, for who pulls events and does not
+    /// wait between two passes. Who submits what is refused again and again would never wait, so
+    /// after many refusals deadlines are looked at and staged requests handed down here.
     @inlinable @inline(never)
     mutating func nextOfNewPass() -> IOEvent<Callback>? {
         readyQuota = -1
@@ -84,10 +84,10 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
 
     /// The slot of the next finished event, or nil at the end of a pass.
     ///
-    /// One pass takes the refusals that were there when it first looked, then what the driver has finished.
-    /// What is refused meanwhile is for the next pass: an event that is submitted again each time that it
-    /// is refused keeps neither completions nor the next wait, with its deadlines, from having their turn.
-    /// Whoever begins a pass says so by a negative `readyQuota`.
+    /// One pass takes the refusals that were there when it first looked, then what the driver has
+    /// finished. What is refused meanwhile is for the next pass: an event that is submitted again
+    /// each time that it is refused keeps neither completions nor the next wait, with its
+    /// deadlines, from having their turn. Whoever begins a pass says so by a negative `readyQuota`.
     @inlinable @inline(__always)
     mutating func nextFinished(_ mayReap: inout Bool) -> UInt32? {
         while true {

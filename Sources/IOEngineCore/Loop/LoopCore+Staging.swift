@@ -6,8 +6,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         stageLater(number)
     }
 
-    /// Stages the next request of an event that is not new. Nothing begins or goes on once the driver is
-    /// dead: the event ends with what it has.
+    /// Stages the next request of an event that is not new. Nothing begins or goes on once the
+    /// driver is dead: the event ends with what it has.
     @usableFromInline
     mutating func begin(_ number: UInt32) {
         if isDead { return refuse(number, .kernel(Errnos.canceled)) }

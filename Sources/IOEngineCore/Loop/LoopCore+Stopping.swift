@@ -59,10 +59,11 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
 
     /// Stops an event whose request the driver has.
     ///
-    /// `tooLate` promises that the event ends as if nobody had asked. Where the driver cannot stop the
-    /// request, that holds only if it is for all that is left of the event, and the event is not to be
-    /// given up: it is then not marked as stopped, so that it also goes on after a short transfer. Else
-    /// the requests after this one are not made, or it is given up, so it was asked to stop.
+    /// `tooLate` promises that the event ends as if nobody had asked. Where the driver cannot stop
+    /// the request, that holds only if it is for all that is left of the event, and the event is
+    /// not to be given up: it is then not marked as stopped, so that it also goes on after a short
+    /// transfer. Else the requests after this one are not made, or it is given up, so it was asked
+    /// to stop.
     private mutating func stopRequest(
         _ number: UInt32, _ reason: StopReason, _ mayLeave: Bool
     ) -> IOCancellation {
@@ -272,9 +273,9 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
 
     /// Frees the slot of an abandoned event, and what the event still owns.
     ///
-    /// That may run the user's code, the deallocator of adopted memory. It cannot reach a loop, whose user
-    /// is inside a call to it; but it can reach a context, so what a context reclaims is kept until nothing
-    /// of the loop is in the middle of a change.
+    /// That may run the user's code, the deallocator of adopted memory. It cannot reach a loop,
+    /// whose user is inside a call to it; but it can reach a context, so what a context reclaims is
+    /// kept until nothing of the loop is in the middle of a change.
     mutating func vacate(_ number: UInt32) {
         let slot = unsafe slots.slot(number)
         unsafe slot.pointee.machine.settled()

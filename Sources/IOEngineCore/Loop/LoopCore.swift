@@ -62,8 +62,8 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
     @usableFromInline let epochs: UnsafeMutablePointer<UInt32>
     /// By slot, for contexts: the ticket of an event that was not accepted into a slot at first; 0: none.
     @usableFromInline let tickets: UnsafeMutablePointer<UInt64>?
-    /// For contexts, by the lowest bits of a ticket: the latest such ticket and its event's slot, so that a
-    /// cancellation does not look through all slots.
+    /// For contexts, by the lowest bits of a ticket: the latest such ticket and its event's slot,
+    /// so that a cancellation does not look through all slots.
     @usableFromInline let places: UnsafeMutablePointer<TicketPlace>?
     @usableFromInline let placeMask: UInt64
     @usableFromInline var timers: SlotTimers
@@ -94,8 +94,8 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
     @usableFromInline var refusalsTaken = 0
     /// Of `bytesInFlight`, those of abandoned events.
     @usableFromInline var abandonedBytes = 0
-    /// For contexts: abandoned events whose requests have settled. They are destroyed outside any access
-    /// to the loop, because the deallocator of adopted memory may submit to it.
+    /// For contexts: abandoned events whose requests have settled. They are destroyed outside any
+    /// access to the loop, because the deallocator of adopted memory may submit to it.
     @usableFromInline var reclaimed = UniqueArray<IOEvent<Callback>>()
     @usableFromInline var statistics = IOStatistics()
     /// Times that an event's own limit passed.
@@ -182,7 +182,8 @@ struct LoopCore<Callback: IOCallback & ~Copyable, Driver: IODriver & ~Copyable>:
     /// Slots in use, those of abandoned events included.
     @inlinable var occupied: Int { depth &- freeCount }
 
-    /// The most slots that can come free without an abandoned request settling, which it may never do.
+    /// The most slots that can come free without an abandoned request settling, which it may never
+    /// do.
     @inlinable var usableSlots: Int { depth &- abandonedCount }
 
     /// Events accepted and not handed over.

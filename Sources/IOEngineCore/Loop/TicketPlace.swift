@@ -24,8 +24,9 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
 
     /// The slot of an accepted event, if it is still there.
     ///
-    /// Cost: none for an event that was accepted into its slot; one look at memory for any other, unless
-    /// twice as many events as the depth were accepted since: then 8 bytes a slot are looked at.
+    /// Cost: none for an event that was accepted into its slot; one look at memory for any other,
+    /// unless twice as many events as the depth were accepted since: then 8 bytes a slot are looked
+    /// at.
     @usableFromInline
     func slot(of ticket: IOTicket) -> UInt32? {
         guard let tickets = unsafe tickets, let places = unsafe places, !ticket.isOfSlot else {

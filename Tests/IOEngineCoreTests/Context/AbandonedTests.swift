@@ -190,8 +190,8 @@ import Testing
         #expect(steered.loop.takeSettlements().map(\.offset) == [1000, 2000])
     }
 
-    /// The deallocator of adopted memory is the user's, and may submit: it runs when nothing of the loop
-    /// is in the middle of a change, after the callbacks of the round.
+    /// The deallocator of adopted memory is the user's, and may submit: it runs when nothing of the
+    /// loop is in the middle of a change, after the callbacks of the round.
     @Test func memoryOfWhatWasGivenUpIsFreedBetweenTwoSteps() throws {
         let script = TimedScript.steered(depth: 2)
         let context = try make(script)

@@ -307,13 +307,14 @@ extension ContextSchedule {
             hit(.cancel, id)
             if records[id].stopped == nil { records[id].stopped = script.clock }
         }
-        let stoppedNow = records[id].stopped
+        records[id].asks += 1
+        let asks = records[id].asks
         if isOnLoop {
             let before = place(of: id)
             let submission = records[id].submissions
             let answer = context.cancelOnLoop(ticket)
-            if answer == .tooLate, wasUnstopped, records[id].stopped == stoppedNow {
-                // It ends as if nobody had asked.
+            if answer == .tooLate, wasUnstopped, records[id].asks == asks {
+                // It ends as if nobody had asked, and nobody else has.
                 records[id].stopped = nil
                 note("told too late")
             }

@@ -197,6 +197,8 @@ final class ContextSchedule: ScriptWitness {
         var mayFollow = false
         /// When somebody first asked for it to be stopped.
         var stopped: Int64?
+        /// How often somebody asked by its ticket.
+        var asks = 0
         /// Somebody was told that it never begins.
         var neverBegins = false
         /// Called back without its memory.
