@@ -32,23 +32,35 @@ extension URingDriver {
 
     /// Takes the driver's own entries that come next: nobody need reap for the sake of those, and
     /// they would end the next wait.
-    private mutating func takeInternalEntries() {
+    ///
+    /// - Returns: Whether there were any.
+    @discardableResult
+    private mutating func takeInternalEntries() -> Bool {
+        var tookAny = false
         while ring.ready > 0 {
             let entry = unsafe ring.completion(0).pointee
-            guard InternalEntry.isInternal(entry.userData) else { return }
+            guard InternalEntry.isInternal(entry.userData) else { break }
             noteInternal(entry.userData, entry.result)
             ring.advance(1)
+            tookAny = true
         }
+        return tookAny
     }
 
     @usableFromInline
     mutating func submitOtherwise(_ minimum: Int, _ deadline: IOInstant?) -> IOWaitOutcome {
         if minimum <= 0 { return handOver(0, deadline) }
-        takeInternalEntries()
-        // What was reaped between two waits ends this one.
-        let outcome = handOver(wasWoken ? 0 : minimum, deadline)
-        if case .failed = outcome { return outcome }
-        return wasWoken ? tellOfWakeUp() : outcome
+        // Ends: each round takes entries of the driver's own, of which there is one for each cancellation and
+        // one for a timer that becomes slower each time.
+        while true {
+            takeInternalEntries()
+            // What was reaped between two waits ends this one.
+            let outcome = handOver(wasWoken ? 0 : minimum, deadline)
+            if case .failed = outcome { return outcome }
+            let tookAny = takeInternalEntries()
+            if wasWoken { return tellOfWakeUp() }
+            guard outcome == .ready, tookAny, ring.ready == 0 else { return outcome }
+        }
     }
 
     /// Hands over what is staged, and waits.
@@ -86,7 +98,7 @@ extension URingDriver {
                     let answer = ring.waitForOne(timeout: timeout)
                     return answer == -ETIME ? .deadlinePassed : .ready
                 }
-                backOff(attempt)
+                URingDriver.backOff(attempt)
                 attempt += 1
             case EINTR:
                 return .ready
@@ -110,7 +122,7 @@ extension URingDriver {
     }
 
     /// Lets others run, longer each time: 1 us doubling up to 4 ms.
-    private func backOff(_ attempt: Int) {
+    private static func backOff(_ attempt: Int) {
         _ = usleep(1 << UInt32(min(attempt, 12)))
     }
 
@@ -211,13 +223,14 @@ extension URingDriver {
                 cancelling: 0, flags: URingConstants.cancelAll | URingConstants.cancelAny)
             outstanding += 1
         }
-        // Ten waits of a second at most without any progress.
-        var idle = 0
-        while outstanding > 0, idle < 10 {
+        // Ten seconds at most without any progress, however many signals end a wait.
+        let patience = Duration.seconds(10)
+        var deadline = IOInstant.monotonic().advanced(by: patience)
+        while outstanding > 0, IOInstant.monotonic() < deadline {
             let answer = ring.enter(minimum: 1, timeout: 1_000_000_000)
             let ready = ring.ready
-            if ready == 0, answer != -EINTR { idle += 1 }
-            if ready > 0 { idle = 0 }
+            if answer < 0, answer != -EINTR, answer != -ETIME, ready == 0 { backOff(6) }
+            if ready > 0 { deadline = IOInstant.monotonic().advanced(by: patience) }
             outstanding -= Int(ready)
             ring.advance(ready)
         }

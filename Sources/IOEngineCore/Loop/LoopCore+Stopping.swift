@@ -210,6 +210,12 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     @usableFromInline
     mutating func abandonInFlight() {
         if unsafe life.pointee.isForked { return }
+        // The driver is asked to stop first: it may then let go of what has not begun, and counts what is
+        // stuck apart.
+        for number in 0..<UInt32(depth)
+        where unsafe slots.slot(number).pointee.machine.state == .inFlight {
+            _ = stop(number, .cancelled)
+        }
         reapMore()
         for number in 0..<UInt32(depth)
         where unsafe slots.slot(number).pointee.machine.state == .inFlight && !isReaped(number) {
