@@ -218,12 +218,6 @@ enum ThreadIdentity {
 
     /// Lets another thread run.
     @usableFromInline static func yield() { _ = sched_yield() }
-
-    /// Gives the processor away for a while, also to threads of lower priority. Below a second.
-    static func sleep(nanoseconds: Int) {
-        var time = timespec(tv_sec: 0, tv_nsec: nanoseconds)
-        unsafe nanosleep(&time, nil)
-    }
 }
 
 /// Limits of the process, which may change at any time.

@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 
 /// SIGXFSZ, which the kernel sends to the thread that writes past RLIMIT_FSIZE, and which ends the

@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 
 /// A lock between threads, with conditions to wait for (`pthread_mutex_t`).
