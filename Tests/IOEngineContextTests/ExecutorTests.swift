@@ -80,7 +80,14 @@ import Testing
         let context = try TestContext.make(depth: 4, try .with(queueCapacity: 4))
         let producer = try SteadyProducer(context)
         let turns = await Task(executorPreference: context) {
-            for _ in 0..<2000 { await Task.yield() }
+            // Optimised, 2000 turns are over before the producer's thread has begun.
+            var turn = 0
+            while turn < 2000
+                || (turn < 20_000_000 && context.snapshot().statistics.completed == 0)
+            {
+                await Task.yield()
+                turn += 1
+            }
             // Here: until this test has its turn again, the producer would take a processor from others.
             producer.end()
             return context.snapshot().statistics.completed
