@@ -79,7 +79,7 @@ public struct IODescriptorFacts: Hashable, Sendable {
         let status = Self.statusFlags(of: descriptor)
         guard status >= 0 else { throw Errno(rawValue: Glibc.errno) }
         var answer = CLinux.statx()
-        let wanted = UInt32(STATX_BASIC_STATS | STATX_BTIME) | UInt32(STATX_DIOALIGN)
+        let wanted = UInt32(STATX_BASIC_STATS | STATX_BTIME) | DirectAlignment.mask
         guard
             unsafe linux_statx(descriptor, "", AT_EMPTY_PATH, wanted, &answer) == 0
                 || Self.fill(&answer, descriptor)
@@ -111,9 +111,9 @@ public struct IODescriptorFacts: Hashable, Sendable {
                 size = told
             }
         }
-        if answer.stx_mask & UInt32(STATX_DIOALIGN) != 0, answer.stx_dio_offset_align > 0 {
-            offsetAlignment = Int(answer.stx_dio_offset_align)
-            memoryAlignment = Int(answer.stx_dio_mem_align)
+        if let told = DirectAlignment(&answer) {
+            offsetAlignment = told.offset
+            memoryAlignment = told.memory
         }
         if kind == .regular {
             var system = CLinux.statfs()
