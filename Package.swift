@@ -257,7 +257,6 @@ let package = Package(
             dependencies: [
                 "IOEngineCore", "IOEngineURing", "IOEngineAIO", "IOEngineThreads", "TestSupport",
                 "SoakHelper", "CLinux",
-                .product(name: "BasicContainers", package: "swift-collections"),
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "BasicContainers", package: "swift-collections"),
             ],

@@ -93,8 +93,8 @@ public struct AIODriver: IODriver, ~Copyable {
             depth: depth, limit: threads, name: "ioengine-aio", idleTime: configuration.idleTime
         ) { wakeUp.notify() }
         setUp =
-            ladder.report + "; at most \(threads) helper threads, beside \(HelperPool.stuckLimit) "
-            + "stuck ones"
+            ladder.report + "; at most \(threads) helper threads, not counting stuck ones, of "
+            + "which there may be \(HelperPool.stuckLimit)"
     }
 
     private static func check(

@@ -50,8 +50,8 @@ public struct ThreadPoolDriver: IODriver, ~Copyable {
         attempts = RequestList(capacity: depth)
         finished = CompletionQueue(capacity: depth)
         setUp =
-            "at most \(threads) threads, beside \(HelperPool.stuckLimit) stuck ones, started on "
-            + "demand, ended after \(configuration.idleTime) without work"
+            "at most \(threads) threads, not counting stuck ones, of which there may be "
+            + "\(HelperPool.stuckLimit), started on demand, ended after \(configuration.idleTime) without work"
     }
 
     deinit { pool.close() }

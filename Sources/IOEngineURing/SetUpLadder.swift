@@ -153,7 +153,8 @@ struct SetUpLadder {
             log.append("kernel workers: refused with \(ErrnoName(-answer))")
             return URingConfiguration.KernelWorkers()
         }
-        log.append("kernel workers at most \(wanted[0]) bounded, \(wanted[1]) unbounded")
+        // Those for what may wait for ever, sockets and pipes, are never used.
+        log.append("kernel workers: at most \(wanted[0]) for files and block devices")
         return URingConfiguration.KernelWorkers(bounded: wanted[0], unbounded: wanted[1])
     }
 

@@ -30,6 +30,11 @@ struct MissedCancellations {
         if count == 0 { milliseconds = 1 }
     }
 
+    mutating func removeAll() {
+        tokens.removeAll()
+        milliseconds = 1
+    }
+
     mutating func takeAll() -> [UInt64] {
         let taken = tokens
         tokens = []
@@ -67,12 +72,15 @@ extension URingDriver {
 
     /// The kernel did not find what it was to cancel.
     mutating func noteMissed(_ slot: Int) {
+        // With nothing in flight it has ended: its completion came first.
+        if inFlight == 0 { return missed.removeAll() }
         missed.add(cancelled[slot])
         setTimer()
     }
 
     /// Asks again for what was not found.
     mutating func cancelMissed() {
+        if inFlight == 0 { return missed.removeAll() }
         for token in missed.takeAll() {
             let slot = Int(IOToken(rawValue: token).slot)
             guard cancelled[slot] == token else { continue }
@@ -86,7 +94,8 @@ extension URingDriver {
         setTimer()
     }
 
-    private mutating func setTimer() {
+    /// Without room in the queue it is tried again before the next wait.
+    mutating func setTimer() {
         guard missed.count > 0, !missed.isTimerSet, let entry = unsafe ring.nextEntry() else {
             return
         }

@@ -50,6 +50,10 @@ extension URingDriver {
     @usableFromInline
     mutating func submitOtherwise(_ minimum: Int, _ deadline: IOInstant?) -> IOWaitOutcome {
         if minimum <= 0 { return handOver(0, deadline) }
+        if missed.count > 0, !missed.isTimerSet {
+            if ring.isFull { _ = ring.enter(minimum: 0, timeout: nil) }
+            setTimer()
+        }
         // Ends: each round takes entries of the driver's own, of which there is one for each cancellation and
         // one for a timer that becomes slower each time.
         while true {
@@ -217,22 +221,34 @@ extension URingDriver {
     static func settle(_ ring: inout Ring, outstanding: Int) -> Bool {
         var outstanding = outstanding
         if outstanding == 0 { return true }
-        // A queue full of staged requests has no room for the cancellation until they are taken.
-        if let entry = unsafe ring.nextEntry() ?? ring.flushedEntry() {
-            unsafe entry.pointee = URingEntry(
-                cancelling: 0, flags: URingConstants.cancelAll | URingConstants.cancelAny)
-            outstanding += 1
-        }
         // Ten seconds at most without any progress, however many signals end a wait.
         let patience = Duration.seconds(10)
         var deadline = IOInstant.monotonic().advanced(by: patience)
+        var pause: Int64 = 1_000_000
+        var mustAsk = true
         while outstanding > 0, IOInstant.monotonic() < deadline {
-            let answer = ring.enter(minimum: 1, timeout: 1_000_000_000)
-            let ready = ring.ready
-            if answer < 0, answer != -EINTR, answer != -ETIME, ready == 0 { backOff(6) }
-            if ready > 0 { deadline = IOInstant.monotonic().advanced(by: patience) }
-            outstanding -= Int(ready)
-            ring.advance(ready)
+            // Some requests can be cancelled at times only: they are asked again, less and less often. A queue
+            // full of staged requests has no room for that until they are taken.
+            if mustAsk, let entry = unsafe ring.nextEntry() ?? ring.flushedEntry() {
+                unsafe entry.pointee = URingEntry(
+                    cancelling: 0, flags: URingConstants.cancelAll | URingConstants.cancelAny)
+                outstanding += 1
+            }
+            mustAsk = false
+            let answer = ring.enter(minimum: 1, timeout: pause)
+            if ring.ready == 0 {
+                mustAsk = answer == -ETIME
+                if answer < 0, answer != -EINTR, answer != -ETIME { backOff(6) }
+                pause = min(pause * 2, 1_000_000_000)
+            }
+            while ring.ready > 0 {
+                let data = unsafe ring.completion(0).pointee.userData
+                if data != InternalEntry.cancellation {
+                    deadline = IOInstant.monotonic().advanced(by: patience)
+                }
+                outstanding -= 1
+                ring.advance(1)
+            }
         }
         return outstanding <= 0
     }

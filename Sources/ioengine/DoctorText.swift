@@ -128,7 +128,9 @@ enum DoctorText {
                     "queues",
                     "\(uring.submissionCapacity) submissions, "
                         + "\(uring.completionCapacity) completions, "
-                        + "\(uring.hasIndexArray ? "with" : "without") an index array"
+                        + (uring.hasIndexArray
+                            ? "an index array, which kernels before Linux 6.6 need"
+                            : "no index array (NO_SQARRAY), which spares a look-up each")
                 ),
                 (
                     "workers",

@@ -199,7 +199,7 @@ import Testing
         #expect(try finish(&loop, .sync(number)).errno == .ioError)
         // The number was closed, and its file removed; a new file has number and inode.
         for newer in [
-            IODescriptorFacts(device: 1, inode: 7, birth: 5),
+            IODescriptorFacts(device: 1, inode: 7, birth: 5, generation: 7),
             IODescriptorFacts(device: 1, inode: 7, birth: 5, generation: 8),
         ] {
             conductor.facts = newer
@@ -249,7 +249,7 @@ private final class Holding: MockConductor {
 
 /// One descriptor, whose file may become another one.
 private final class OneInode: MockConductor {
-    var facts = IODescriptorFacts(device: 1, inode: 7)
+    var facts = IODescriptorFacts(device: 1, inode: 7, birth: 4, generation: 7)
 
     func inspect(
         _ descriptor: Int32, _ device: MockDevice

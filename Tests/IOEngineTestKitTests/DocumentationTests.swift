@@ -19,7 +19,10 @@ func copy<Driver: IODriver & ~Copyable>(
         guard let read = loop.next() else { continue }
         _ = try read.get()
         _ = loop.submit(.write(target, from: IOBuffer(copying: read.buffer.bytes), at: 0))
-        loop.run()
+        while loop.inFlight > 0 {
+            _ = loop.wait()
+            if let written = loop.next() { _ = try written.get() }
+        }
     }
 }
 

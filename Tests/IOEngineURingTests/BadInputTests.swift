@@ -34,8 +34,11 @@ import Testing
     @Test("a descriptor closed before or between answers EBADF")
     func closed() throws {
         let path = TemporaryFolder.newPath()
-        let plain = try FileDescriptor.open(
+        let opened = try FileDescriptor.open(
             FilePath(path), .readWrite, options: [.create], permissions: .ownerReadWrite)
+        // A number that no other test, which runs at the same time, gets once it is closed.
+        let plain = FileDescriptor(rawValue: fcntl(opened.rawValue, F_DUPFD_CLOEXEC, 900))
+        try opened.close()
         var loop = try PulledLoop.make()
         let before = try loop.perform(.write(plain, from: full(), at: 0)).outcome
         #expect(before.bytes == 4096)

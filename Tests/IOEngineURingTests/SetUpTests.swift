@@ -167,7 +167,7 @@ import Testing
                 limits.append(String(parts.first { $0.contains("kernel workers") } ?? "none"))
             }
             let bounded = (try? URingReport(depth: 8))?.kernelWorkers.bounded
-            limits.append("at most \(bounded ?? 0) bounded")
+            limits.append("at most \(bounded ?? 0) for files")
             found.put(limits)
         }.join()
         let limits = try found.take()
@@ -175,7 +175,7 @@ import Testing
             return print("skipped: limits of kernel workers:\(limits[0])")
         }
         for (limit, wanted) in zip(limits, [300, 300, 1024, 1024]) {
-            #expect(limit.contains("at most \(wanted) bounded"), "\(limits)")
+            #expect(limit.contains("at most \(wanted) for files"), "\(limits)")
         }
     }
 
@@ -184,7 +184,7 @@ import Testing
         let file = try fileWith([])
         let configuration = URingConfiguration(kernelWorkers: .init(bounded: 2, unbounded: 3))
         var driver = try URingDriver(depth: 16, configuration: configuration)
-        #expect(driver.capabilities.setUp.contains("kernel workers at most 2 bounded, 3 unbounded"))
+        #expect(driver.capabilities.setUp.contains("kernel workers: at most 2 for files"))
         for slot in 0..<16 {
             try driver.mustStage(
                 .plain(

@@ -12,7 +12,7 @@ extension IOBuffer {
         }
     }
 
-    /// The valid bytes, to change in place. To make more bytes valid, use ``resize(to:)``,
+    /// The valid bytes, to change in place; take them into a `var` first. To make more bytes valid, use ``resize(to:)``,
     /// ``append(_:)`` or ``append(addingCapacity:initializingWith:)``.
     @inlinable
     public var mutableBytes: MutableRawSpan {

@@ -10,7 +10,8 @@
 /// ```swift
 /// var buffer = IOBuffer(capacity: 4096)      // for a read: nothing valid yet
 /// var record = IOBuffer(zeroed: 4096)        // for a write: 4096 valid bytes
-/// record.mutableBytes.storeBytes(of: 42, as: UInt64.self)
+/// var bytes = record.mutableBytes
+/// bytes.storeBytes(of: 42, as: UInt64.self)
 /// ```
 ///
 /// Do not use one buffer for many small values that are read separately: a buffer is in one IO at a

@@ -138,7 +138,7 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
     private static func answer(_ action: FencedRequest.Action) {
         switch action {
         case .drain(let reply): reply.give(true)
-        case .close(let descriptor, let reply): reply.give((try? descriptor.close()) != nil)
+        case .close(let descriptor, let reply): reply.give(descriptor.closeOnce())
         }
     }
 }

@@ -187,8 +187,7 @@ extension ContextLoop where Callback: ~Copyable, Driver: ~Copyable {
             switch first.action {
             case .close(let descriptor, let reply):
                 // Closed before by somebody else: they are told.
-                let isOurs = (try? descriptor.close()) != nil
-                reply.give(isOurs)
+                reply.give(descriptor.closeOnce())
             case .drain(let reply):
                 if draining != nil || !hasCalledRefused() { return }
                 beginDrain(first, reply)

@@ -89,7 +89,7 @@ extension IOContext where Callback: ~Copyable, Driver: ~Copyable {
     ///
     /// Throws EDEADLK on a thread of the engine's, which would wait for itself.
     public func drain() throws(IOError) {
-        try refuseOnOurThreads("drain the context")
+        try refuseOnOurThreads(.drain, "drain the context")
         let reply = Reply<Bool>()
         if !shared.isForked, shared.send(.drain(fence: shared.queue.end, reply)) {
             _ = reply.wait()
@@ -99,16 +99,16 @@ extension IOContext where Callback: ~Copyable, Driver: ~Copyable {
     /// Closes a descriptor when everything accepted before, here and on other loops, has settled, and
     /// waits for that. Events submitted later are answered with EBADF.
     ///
-    /// Throws EBADF when it was closed before, and EDEADLK on a thread of the engine's, which would wait
+    /// Throws EBADF when it was closed before, what `close(2)` answered, and EDEADLK on a thread of the engine's, which would wait
     /// for itself: call ``IODescriptor/close()`` there, which does not wait.
     public func close(_ descriptor: IODescriptor) throws(IOError) {
-        try refuseOnOurThreads("close a descriptor and wait")
+        try refuseOnOurThreads(.close, "close a descriptor and wait")
         let reply = Reply<Bool>()
         let isOurs: Bool
         if !shared.isForked, shared.send(.close(descriptor, fence: shared.queue.end, reply)) {
             isOurs = reply.wait() ?? false
         } else {
-            isOurs = (try? descriptor.close()) != nil
+            isOurs = descriptor.closeOnce()
         }
         guard isOurs else {
             throw IOError(
@@ -116,12 +116,15 @@ extension IOContext where Callback: ~Copyable, Driver: ~Copyable {
                 advice: "the descriptor was closed before; close it once")
         }
         descriptor.waitUntilClosed()
+        if let error = descriptor.closingError { throw error }
     }
 
-    private func refuseOnOurThreads(_ what: String) throws(IOError) {
+    private func refuseOnOurThreads(
+        _ operation: IOError.Operation, _ what: String
+    ) throws(IOError) {
         guard shared.isOnLoop || EngineThread.isCurrentOurs else { return }
         throw IOError(
-            operation: .close, errno: .deadlock,
+            operation: operation, errno: .deadlock,
             advice: "a loop's or worker's thread cannot \(what): it would wait for itself; "
                 + "do it on another thread")
     }
@@ -130,7 +133,8 @@ extension IOContext where Callback: ~Copyable, Driver: ~Copyable {
 
     /// What the context is doing. Waits for the loop's answer, but no longer than `patience`: a loop that
     /// a callback keeps busy is told by `isResponsive`, and the counters are then the last that it published.
-    /// After the end, the last snapshot stays, with `hasEnded`.
+    /// After the end, the last snapshot stays, with `hasEnded`. In a callback on the loop's own thread it
+    /// answers at once.
     public func snapshot(patience: Duration = .milliseconds(100)) -> IOContextSnapshot {
         if shared.isOnLoop, let side = unsafe shared.loopSide {
             return unsafe side.assumingMemoryBound(to: ContextLoop<Callback, Driver>.self).pointee
@@ -153,7 +157,9 @@ extension IOContext where Callback: ~Copyable, Driver: ~Copyable {
     }
 
     /// Says that what an earlier, failed sync of this plain descriptor lost was written again or is
-    /// not needed. Waits for the loop; false on a thread of the engine's.
+    /// not needed. Waits for the loop; false on a thread of the engine's. True does not say that there was
+    /// an error. What an ``IODescriptor`` with this number keeps is cleared by its own
+    /// ``IODescriptor/clearSyncError()`` only.
     @discardableResult
     public func clearSyncError(_ descriptor: FileDescriptor) -> Bool {
         forget(descriptor, onlySyncError: true)

@@ -56,6 +56,9 @@ struct DescriptorRecord {
     /// two system calls. Only objects, because their number cannot be closed under an IO.
     @inlinable static var busyStreak: UInt32 { 1024 }
 
+    /// The identity of a record whose owner has closed the number under what was given up.
+    static var nobody: UInt64 { .max }
+
     @usableFromInline init() {}
 
     /// Holds an object for the first event of it. False: it is closed.
@@ -111,8 +114,10 @@ struct DescriptorRecord {
     /// Whether these are facts of the same file. Inodes are used again once their file is removed; a new
     /// file in one has another time of birth or another generation.
     func isOf(_ facts: IODescriptorFacts) -> Bool {
-        device == facts.device && inode == facts.inode && birth == facts.birth
-            && generation == facts.generation
+        // 0: not known, for example because a filter refuses the question.
+        device == facts.device && inode == facts.inode
+            && (birth == facts.birth || birth == 0 || facts.birth == 0)
+            && (generation == facts.generation || generation == 0 || facts.generation == 0)
     }
 }
 

@@ -19,6 +19,8 @@ public final class IODescriptor: Sendable {
     /// How many loops have events of it in flight, in which generation of processes, and the bits below.
     @usableFromInline let state = Atomic<UInt64>(UInt64(unsafe EngineLife.generation) << 32)
     private let syncErrno = Atomic<Int32>(0)
+    /// What `close(2)` failed with; 0: nothing.
+    private let closeErrno = Atomic<Int32>(0)
 
     @inlinable static var closing: UInt64 { 1 << 63 }
     private static let closed: UInt64 = 1 << 62
@@ -86,13 +88,28 @@ public final class IODescriptor: Sendable {
                 advice: "the descriptor was closed before; close it once")
         }
         if before & Self.holds != 0 { return false }
-        let number = finishClosing()
-        if number != 0 {
-            throw IOError(
-                operation: .close, descriptor: rawValue, errno: Errno(rawValue: number),
-                advice: SystemCall.advice(among: [.close], number))
-        }
+        _ = finishClosing()
+        if let error = closingError { throw error }
         return true
+    }
+
+    /// What `close(2)` failed with, once it has returned.
+    var closingError: IOError? {
+        let number = closeErrno.load(ordering: .relaxed)
+        if number == 0 { return nil }
+        return IOError(
+            operation: .close, descriptor: rawValue, errno: Errno(rawValue: number),
+            advice: SystemCall.advice(among: [.close], number))
+    }
+
+    /// Closes it as ``close()`` does. False: it was closed before.
+    func closeOnce() -> Bool {
+        do {
+            try close()
+            return true
+        } catch {
+            return closingError != nil
+        }
     }
 
     /// Calls `close(2)` once, whoever comes first. Returns the errno; 0: none.
@@ -100,6 +117,7 @@ public final class IODescriptor: Sendable {
         let before = state.bitwiseOr(Self.closed, ordering: .acquiringAndReleasing).oldValue
         // The errno is read at once: waking others changes it.
         let answer = before & Self.closed == 0 && Glibc.close(rawValue) < 0 ? errno : 0
+        if answer != 0 { closeErrno.store(answer, ordering: .relaxed) }
         state.bitwiseOr(Self.gone, ordering: .releasing)
         Self.closings.notify()
         return answer

@@ -17,6 +17,9 @@ public import SystemPackage
 ///
 /// - **stage** takes one request without doing it yet, or says `full` and does nothing. Having
 ///   answered `queued`, the driver owes exactly one completion with that token, whatever happens.
+///   What is finished and not reaped counts towards the depth.
+/// - **flags** are honoured or answered with EOPNOTSUPP, never left out. `priority` may be refused in
+///   the same way; `mayBlock`, registered places and traits are hints.
 /// - **submit** hands on everything staged, then waits until at least `minimum` completions can be
 ///   reaped, a deadline passes, or the waker is used: in one system call where the kernel has that.
 ///   `minimum` is a goal, and fewer completions may be there when it returns; a wake-up counts as one,

@@ -2,6 +2,11 @@ internal import SystemPackage
 
 /// The one place where an errno becomes words.
 enum ErrnoTable {
+    /// How a failed sync is cleared.
+    private static let clearing =
+        "clearSyncError() of the IODescriptor, or for a plain number clearSyncError(_:) of the context or "
+        + "loop"
+
     /// The symbolic name, as manuals print it.
     static func name(of errno: Errno) -> String {
         switch errno {
@@ -56,6 +61,7 @@ enum ErrnoTable {
             }
         case .open: return "opening" + place
         case .close: return "closing" + place
+        case .drain: return "draining"
         case .setUp: return "setting up" + place
         case .registration: return "registering" + place
         }
@@ -119,11 +125,11 @@ enum ErrnoTable {
             "the driver takes no request although none is in flight; that is a bug in it"
         case .stickySyncError:
             "an earlier sync or durable write of this descriptor failed, and what was written before "
-                + "may be lost; write it again, then call clearSyncError()"
+                + "may be lost; write it again, then call \(clearing)"
         case .dataMayBeLost:
             kernelAdvice(for: error)
                 + "; what was written before may be lost, so write it again, then call "
-                + "clearSyncError(): until then every sync of this descriptor fails"
+                + "\(clearing); until then every sync of this descriptor fails"
         case .abandoned:
             "it may still be done; the engine keeps the memory until the kernel lets go of it"
         case .cancelled: "it was cancelled before it was done; what it moved until then counts"

@@ -8,6 +8,7 @@ public struct IOError: Error, Hashable, Sendable, CustomStringConvertible {
         case event(IOAction)
         case open
         case close
+        case drain
         case setUp
         case registration
     }

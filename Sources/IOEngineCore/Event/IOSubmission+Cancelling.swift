@@ -9,7 +9,8 @@ extension IOSubmission where Callback: ~Copyable {
     ///
     /// The callback then runs now, on this thread, with EAGAIN where there was no room and ECANCELED where the
     /// engine takes nothing any more, and with a submitter that takes nothing. So hold no lock that the
-    /// callback takes.
+    /// callback takes; and a callback that submits again looks at its own errno first: one that submits
+    /// after ECANCELED or EAGAIN, and calls this again, would call itself until the stack ends.
     ///
     /// - Returns: The ticket of an accepted event; nil: it was called back.
     @inlinable @discardableResult

@@ -43,7 +43,8 @@ extension IOLoop where Callback: ~Copyable, Driver: ~Copyable {
 
     /// Says that what an earlier, failed sync or durable write of this plain descriptor lost was
     /// written again or is not needed. See ``IODescriptor/syncError``; of a plain descriptor it is kept
-    /// by each loop for itself.
+    /// by each loop for itself. What an ``IODescriptor`` with this number keeps is cleared by its own
+    /// ``IODescriptor/clearSyncError()`` only.
     public mutating func clearSyncError(_ descriptor: FileDescriptor) {
         guard descriptor.rawValue >= 0,
             let record = unsafe core.pointee.table.find(descriptor.rawValue)
@@ -119,7 +120,16 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     mutating func forget(_ number: Int32) -> Bool {
         if unsafe life.pointee.isForked { return false }
         guard number >= 0, let record = unsafe table.find(number) else { return true }
-        if unsafe record.pointee.inFlight > 0 { return false }
+        if unsafe record.pointee.inFlight > 0 {
+            guard unsafe record.pointee.identity == 0, unsafe hasOnlyAbandoned(record) else {
+                return false
+            }
+            // The kernel keeps the file of what it still has. Whoever has the number now is another.
+            unsafe endRegistration(record)
+            unsafe record.pointee.identity = DescriptorRecord.nobody
+            unsafe record.pointee.syncErrno = 0
+            return true
+        }
         if unsafe record.pointee.identity != 0 {
             // An object's by now; of the plain descriptor only its failed sync is left.
             unsafe record.pointee.syncErrno = 0
@@ -128,5 +138,16 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         unsafe endRegistration(record)
         unsafe record.pointee = DescriptorRecord()
         return true
+    }
+
+    /// Whether all that is in flight of a descriptor was given up.
+    private func hasOnlyAbandoned(_ record: UnsafeMutablePointer<DescriptorRecord>) -> Bool {
+        (0..<UInt32(depth)).allSatisfy { number in
+            let slot = unsafe slots.slot(number)
+            return switch unsafe slot.pointee.machine.state {
+            case .vacant, .abandoned: true
+            case .held, .waiting, .inFlight, .finished: unsafe slot.pointee.record != record
+            }
+        }
     }
 }

@@ -363,9 +363,23 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
                 return IOFailure(errno: bad, reason: .closedDescriptor)
             }
         }
-        let failure = unsafe refusal(of: event, record)
+        // Two owners of one number at once: what is known of the other does not hold for this one.
+        let isGuest = unsafe record.pointee.identity != identity
+        guard var own = unsafe isGuest ? ownFacts(of: event) : record.pointee else {
+            return IOFailure(errno: bad, reason: .closedDescriptor)
+        }
+        let failure: IOFailure
+        if isGuest {
+            own.syncErrno = unsafe record.pointee.syncErrno
+            failure = unsafe withUnsafeMutablePointer(to: &own) {
+                unsafe knownRefusal(of: event, $0)
+            }
+        } else {
+            failure = unsafe refusal(of: event, record)
+            own = unsafe record.pointee
+        }
         if !failure.isNone { return failure }
-        let isAppend = unsafe appends(event, record)
+        let isAppend = unsafe withUnsafeMutablePointer(to: &own) { unsafe appends(event, $0) }
         if isAppend { unsafe slot.pointee.machine.traits.insert(.single) }
         if unsafe isTooLargeToStayWhole(event, slot) {
             return IOFailure(errno: Errnos.invalidArgument, reason: .tooLargeToSplit)
@@ -382,15 +396,12 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
                 return IOFailure(errno: bad, reason: .closedDescriptor)
             }
         }
-        // Two owners of one number at once.
-        if unsafe record.pointee.identity != identity {
-            unsafe slot.pointee.machine.traits.insert(.isGuest)
-        }
+        if isGuest { unsafe slot.pointee.machine.traits.insert(.isGuest) }
         unsafe record.pointee.inFlight += 1
         unsafe slot.pointee.record = unsafe record
         if action.changesData {
             unsafe noteWrite(slotNumber, record)
-            if unsafe isAppend && record.pointee.traits.contains(.direct) {
+            if isAppend, own.traits.contains(.direct) {
                 unsafe waitForTurn(slotNumber, record)
             }
         } else if action.isSync {

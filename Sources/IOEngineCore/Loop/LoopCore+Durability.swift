@@ -46,7 +46,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         if action.isSync { return true }
         return unsafe action.isWrite
             && (event.pointee.flags.makeDurable
-                || record.pointee.traits.contains(.synchronous))
+                || event.pointee.descriptorObject.map { $0.facts.isSynchronous }
+                    ?? record.pointee.traits.contains(.synchronous))
     }
 
     /// Whether the event's failure may have been the kernel's only word on data that is lost. See

@@ -145,7 +145,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         heldCount -= 1
         // A sync before this one may have failed meanwhile: what it lost stays lost.
         if let record = unsafe slot.pointee.record {
-            let failure = unsafe knownRefusal(of: slots.event(number), record)
+            let failure = unsafe knownRefusal(number, record)
             if !failure.isNone { return refuse(number, failure) }
         }
         // A bad member of a chain, whose turn it is to say so.
@@ -162,7 +162,7 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         guard unsafe event.pointee.action.isSync,
             let record = unsafe slots.slot(number).pointee.record
         else { return .none }
-        return unsafe knownRefusal(of: event, record)
+        return unsafe knownRefusal(number, record)
     }
 
     /// A held event ends without having begun.

@@ -21,9 +21,9 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         if unsafe life.pointee.isForked { return false }
         let slot = unsafe slots.slot(number)
         let action = unsafe slots.event(number).pointee.action
-        guard action == .read || action == .write, let record = unsafe slot.pointee.record else {
-            return offerOther(number)
-        }
+        guard action == .read || action == .write, let record = unsafe slot.pointee.record,
+            unsafe !slot.pointee.machine.traits.contains(.isGuest)
+        else { return offerOther(number) }
         unsafe slot.pointee.generation &+= 1
         let request = unsafe makeTransfer(number, slot, record)
         guard driver.stage(request) == .queued else { return false }
@@ -37,7 +37,10 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
     mutating func offerOther(_ number: UInt32) -> Bool {
         let slot = unsafe slots.slot(number)
         unsafe slot.pointee.generation &+= 1
-        guard driver.stage(unsafe makeRequest(number, slot)) == .queued else { return false }
+        let request =
+            unsafe slot.pointee.machine.traits.contains(.isGuest)
+            ? makeGuestRequest(number, slot) : makeRequest(number, slot)
+        guard driver.stage(request) == .queued else { return false }
         unsafe slot.pointee.machine.staged()
         return true
     }

@@ -70,7 +70,8 @@ extension LoopCore where Callback: ~Copyable, Driver: ~Copyable {
         let slot = unsafe slots.slot(number)
         let token = unsafe IOToken(slot: number, generation: slot.pointee.generation)
         needsHaste = true
-        let answer = driver.cancel(token)
+        // What is reaped already the driver does not know any more.
+        let answer = isReaped(number) ? .unknown : driver.cancel(token)
         switch answer {
         // Unknown: the driver has handed it back, and the completion was not looked at yet.
         case .tooLate, .unknown:

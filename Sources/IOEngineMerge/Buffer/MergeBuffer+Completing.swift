@@ -1,3 +1,4 @@
+internal import Glibc
 public import IOEngineCore
 
 extension MergeBuffer {
@@ -68,7 +69,10 @@ extension MergeBuffer {
     private mutating func repeatAll(_ group: JoinedRequest, _ slot: UInt32, _ result: Int) {
         // A durable write may have taken the kernel's only word on data that is lost, of other writes too.
         // Repeated, all parts may succeed and nobody would hear of it: so the first one answers it.
-        let isToldOnce = result < 0 && requests[Int(slot)].isDurable
+        // What is refused before anything is written, or put off, took no word.
+        let isToldOnce =
+            result < 0 && requests[Int(slot)].isDurable
+            && ![EINVAL, EOPNOTSUPP, EAGAIN, EINTR].contains(Int32(clamping: 0 - result))
         var part = slot
         for index in 0..<group.parts {
             // Links change when a slot is used anew, which is not before it is taken out.

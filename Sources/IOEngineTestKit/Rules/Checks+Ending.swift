@@ -119,13 +119,14 @@ extension Checks where Driver: ~Copyable {
     }
 
     func dropping() throws {
-        for isSubmitted in [false, true] {
-            try droppingReads(isSubmitted)
-            try droppingWrites(isSubmitted)
+        // Staged only, handed over, and while one is done and others may be under way.
+        for minimum in [nil, 0, 1] {
+            try droppingReads(minimum)
+            try droppingWrites(minimum)
         }
     }
 
-    private func droppingReads(_ isSubmitted: Bool) throws {
+    private func droppingReads(_ minimum: Int?) throws {
         let file = try files.open(pattern(64 * 1024), .readWrite)
         let memory = RigMemory(8 * 4096)
         do {
@@ -136,7 +137,7 @@ extension Checks where Driver: ~Copyable {
                         .read, file.rawValue, memory, place: place * 4096, count: 4096,
                         at: Int64(place * 8192)))
             }
-            if isSubmitted { _ = try rig.submit(minimum: 0, deadline: nil) }
+            if let minimum { _ = try rig.submit(minimum: minimum, deadline: nil) }
         }
         memory.fill(0x5c)
         try useAnother(file)
@@ -146,7 +147,7 @@ extension Checks where Driver: ~Copyable {
         memory.release()
     }
 
-    private func droppingWrites(_ isSubmitted: Bool) throws {
+    private func droppingWrites(_ minimum: Int?) throws {
         let file = try files.open(pattern(64 * 1024), .readWrite)
         let memory = RigMemory(8 * 4096, filled: 0x11)
         do {
@@ -157,7 +158,7 @@ extension Checks where Driver: ~Copyable {
                         .write, file.rawValue, memory, place: place * 4096, count: 4096,
                         at: Int64(place * 8192)))
             }
-            if isSubmitted { _ = try rig.submit(minimum: 0, deadline: nil) }
+            if let minimum { _ = try rig.submit(minimum: minimum, deadline: nil) }
         }
         let before = try files.contents(file)
         memory.fill(0xee)
