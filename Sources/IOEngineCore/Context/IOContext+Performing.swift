@@ -17,6 +17,9 @@ extension IOContext where Callback: IOAwaitableCallback & ~Copyable, Driver: ~Co
     /// closure begins with a check that may trap, such as `Int64(block) * 4096` or `blocks[i]`. Here the
     /// continuation stands in a function without a loop that is never inlined.
     ///
+    /// To perform an event again, give what comes back a new name (`let again = …`): debug builds of Swift
+    /// 6.3.1 do not free what is assigned back to the variable that was consumed.
+    ///
     /// Works from any task. Cheapest is a task on the context's own thread
     /// (`Task(executorPreference: context)`): nothing then changes threads. Waits for room where there is
     /// none, in the order of submission, and holds up no thread meanwhile.
